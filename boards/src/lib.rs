@@ -1,0 +1,2 @@
+//! Chip drivers and boards.
+#![no_std]

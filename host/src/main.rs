@@ -1,0 +1,3 @@
+//! What runs on the PC: card maker, console.
+
+fn main() {}

@@ -1,0 +1,88 @@
+//! What the kernel tells the engine before its first instruction.
+
+use crate::wire::{Reader, Writer};
+
+/// Written by the kernel at [`crate::layout::BOOT_INFO_ADDRESS`] before each start of the engine.
+///
+/// Core `n` enters at the ELF entry point with `x0 = n`, SP at [`crate::layout::stack_top`] and every other register zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BootInfo {
+    /// Bytes of the model file at [`crate::layout::MODEL_BASE`].
+    pub model_file_bytes: u64,
+    /// Bytes of the model region: the file, zeros up to a block, and the descriptor block at its end.
+    pub model_region_bytes: u64,
+    /// Bytes of the arena at [`crate::layout::ARENA_BASE`].
+    pub arena_bytes: u64,
+    /// How many cores enter the engine, 1 to 4.
+    pub cores: u32,
+    /// Whether the model is sealed already (a restart): the descriptor is valid and the region read-only.
+    pub model_is_sealed: bool,
+    /// The context length that the user asked for, in tokens; 0: the model's own, as far as it fits.
+    pub context_tokens: u32,
+    /// How many sessions (KV caches) to plan for, at least 1.
+    pub sessions: u32,
+    /// ID_AA64ISAR0_EL1, so that the engine can choose its kernels (EL0 cannot read it).
+    pub id_aa64isar0_el1: u64,
+    /// ID_AA64PFR0_EL1, likewise (bits 23:20 tell half-precision arithmetic).
+    pub id_aa64pfr0_el1: u64,
+}
+
+impl BootInfo {
+    /// Size of the encoded form, in bytes.
+    pub const BYTES: usize = 56;
+
+    /// The encoded form.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        let mut writer = Writer::new(&mut bytes);
+        writer.u64(self.model_file_bytes);
+        writer.u64(self.model_region_bytes);
+        writer.u64(self.arena_bytes);
+        writer.u32(self.cores);
+        writer.u32(u32::from(self.model_is_sealed));
+        writer.u32(self.context_tokens);
+        writer.u32(self.sessions);
+        writer.u64(self.id_aa64isar0_el1);
+        writer.u64(self.id_aa64pfr0_el1);
+        bytes
+    }
+
+    /// The inverse of [`Self::to_bytes`].
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
+        let mut reader = Reader::new(bytes);
+        Self {
+            model_file_bytes: reader.u64(),
+            model_region_bytes: reader.u64(),
+            arena_bytes: reader.u64(),
+            cores: reader.u32(),
+            model_is_sealed: reader.u32() != 0,
+            context_tokens: reader.u32(),
+            sessions: reader.u32(),
+            id_aa64isar0_el1: reader.u64(),
+            id_aa64pfr0_el1: reader.u64(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encoding_round_trips() {
+        let info = BootInfo {
+            model_file_bytes: 98_362_432,
+            model_region_bytes: 102 << 20,
+            arena_bytes: 1 << 30,
+            cores: 4,
+            model_is_sealed: true,
+            context_tokens: 2048,
+            sessions: 2,
+            id_aa64isar0_el1: 0x1122_3344_5566_7788,
+            id_aa64pfr0_el1: 0x99AA_BBCC_DDEE_FF00,
+        };
+        assert_eq!(BootInfo::from_bytes(&info.to_bytes()), info);
+    }
+}

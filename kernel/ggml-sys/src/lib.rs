@@ -1,0 +1,2 @@
+//! ggml's arithmetic kernels, compiled freestanding.
+#![no_std]

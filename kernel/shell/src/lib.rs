@@ -1,0 +1,2 @@
+//! Line editor and console commands.
+#![no_std]

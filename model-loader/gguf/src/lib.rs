@@ -1,0 +1,2 @@
+//! GGUF reader and arena plan.
+#![no_std]

@@ -1,0 +1,2 @@
+//! SD card, partition, FAT, extents, bytes, progress.
+#![no_std]

@@ -1,0 +1,1 @@
+//! QEMU tests: one file per behaviour.
