@@ -1,4 +1,6 @@
 //! The kernel: boot order, memory plan, system calls, engine life cycle, console.
 #![no_std]
 
+pub mod memory_plan;
+pub mod payload;
 pub mod platform;

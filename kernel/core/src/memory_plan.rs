@@ -1,0 +1,292 @@
+//! Which physical memory becomes what: RAM minus what is taken, then engine, model and arena.
+//!
+//! Pure: works on ranges only, nothing is mapped here.
+
+use barellama_abi::layout::{BLOCK_BYTES, DESCRIPTOR_BYTES, PAGE_BYTES};
+use heapless::Vec;
+
+use crate::platform::{EXTENTS_MAX, PhysicalRange};
+
+/// A list of physical ranges.
+pub type Extents = Vec<PhysicalRange, EXTENTS_MAX>;
+
+/// Why memory could not be planned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlanError {
+    /// RAM is cut into more pieces than the kernel keeps track of.
+    TooManyExtents,
+    /// There is not enough memory; both sizes in bytes.
+    OutOfMemory {
+        /// What was asked for.
+        needed_bytes: u64,
+        /// What is there.
+        available_bytes: u64,
+    },
+}
+
+impl core::fmt::Display for PlanError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::TooManyExtents => {
+                write!(f, "RAM is cut into more than {EXTENTS_MAX} pieces: remove reserved areas from the device tree")
+            }
+            Self::OutOfMemory { needed_bytes, available_bytes } => write!(
+                f,
+                "{} MiB of memory are needed, {} MiB are free: use a smaller model or a board with more memory",
+                needed_bytes.div_ceil(1 << 20),
+                available_bytes >> 20
+            ),
+        }
+    }
+}
+
+/// Free physical memory, taken from piece by piece.
+#[derive(Clone, Debug)]
+pub struct FreeMemory {
+    extents: Extents,
+}
+
+impl FreeMemory {
+    /// RAM without the reserved ranges.
+    ///
+    /// # Errors
+    /// [`PlanError::TooManyExtents`].
+    pub fn new(ram: &[PhysicalRange], reserved: &[PhysicalRange]) -> Result<Self, PlanError> {
+        let mut extents = Extents::from_slice(ram).map_err(|_| PlanError::TooManyExtents)?;
+        for range in reserved.iter().filter(|range| range.bytes != 0) {
+            extents = without(&extents, *range)?;
+        }
+        Ok(Self { extents })
+    }
+
+    /// The free ranges.
+    #[must_use]
+    pub fn extents(&self) -> &[PhysicalRange] {
+        &self.extents
+    }
+
+    /// Takes one contiguous range of whole pages that starts on a multiple of `alignment_bytes`.
+    ///
+    /// # Errors
+    /// [`PlanError::OutOfMemory`] if no single range is large enough.
+    pub fn take_contiguous(&mut self, bytes: u64, alignment_bytes: u64) -> Result<PhysicalRange, PlanError> {
+        let bytes = bytes.next_multiple_of(PAGE_BYTES);
+        let fitting = self.extents.iter().find_map(|extent| {
+            let start = extent.start.next_multiple_of(alignment_bytes);
+            let end = start.checked_add(bytes)?;
+            (end <= extent.end()).then_some(PhysicalRange { start, bytes })
+        });
+        let range = fitting.ok_or_else(|| self.out_of_memory(bytes))?;
+        self.extents = without(&self.extents, range)?;
+        Ok(range)
+    }
+
+    /// Takes `bytes` (rounded up to blocks) as few block-aligned extents, lowest addresses first.
+    ///
+    /// # Errors
+    /// [`PlanError::OutOfMemory`] if all free blocks together are too few; nothing is taken then.
+    pub fn take_blocks(&mut self, bytes: u64) -> Result<Extents, PlanError> {
+        let mut missing = bytes.next_multiple_of(BLOCK_BYTES);
+        if self.whole_blocks_bytes() < missing {
+            return Err(PlanError::OutOfMemory { needed_bytes: missing, available_bytes: self.whole_blocks_bytes() });
+        }
+        let mut taken = Extents::new();
+        for extent in self.extents.clone() {
+            let blocks = whole_blocks(extent);
+            let part = PhysicalRange { start: blocks.start, bytes: blocks.bytes.min(missing) };
+            if part.bytes == 0 {
+                continue;
+            }
+            taken.push(part).map_err(|_| PlanError::TooManyExtents)?;
+            missing -= part.bytes;
+        }
+        for part in &taken {
+            self.extents = without(&self.extents, *part)?;
+        }
+        Ok(taken)
+    }
+
+    /// How many bytes [`Self::take_blocks`] could take.
+    #[must_use]
+    pub fn whole_blocks_bytes(&self) -> u64 {
+        self.extents.iter().map(|extent| whole_blocks(*extent).bytes).sum()
+    }
+
+    fn out_of_memory(&self, needed_bytes: u64) -> PlanError {
+        let available_bytes = self.extents.iter().map(|extent| extent.bytes).max().unwrap_or(0);
+        PlanError::OutOfMemory { needed_bytes, available_bytes }
+    }
+}
+
+/// Where model and arena lie.
+#[derive(Clone, Debug)]
+pub struct ModelMemory {
+    /// Physical ranges of the model region, in virtual order: the file, zeros up to a block, the descriptor block.
+    pub model: Extents,
+    /// Physical ranges of the arena, in virtual order.
+    pub arena: Extents,
+}
+
+impl ModelMemory {
+    /// Plans for a model that will be read from the card.
+    ///
+    /// # Errors
+    /// [`PlanError`] if the model does not fit or nothing is left for an arena.
+    pub fn for_file(mut free: FreeMemory, file_bytes: u64) -> Result<Self, PlanError> {
+        let model = free.take_blocks(region_bytes(file_bytes))?;
+        let arena = take_arena(&mut free)?;
+        Ok(Self { model, arena })
+    }
+
+    /// Plans for a file that lies in memory already, at a block-aligned address. Its whole blocks are used where they lie; the
+    /// rest of it, which shares a block with other memory, gets a block of its own (second value: from, to) and must be copied.
+    ///
+    /// # Errors
+    /// [`PlanError`] if nothing is left.
+    pub fn for_placed_file(
+        mut free: FreeMemory,
+        file: PhysicalRange,
+    ) -> Result<(Self, Option<(PhysicalRange, u64)>), PlanError> {
+        let whole = PhysicalRange { start: file.start, bytes: file.bytes / BLOCK_BYTES * BLOCK_BYTES };
+        let tail = PhysicalRange { start: whole.end(), bytes: file.bytes - whole.bytes };
+        let mut model = Extents::new();
+        if whole.bytes != 0 {
+            model.push(whole).map_err(|_| PlanError::TooManyExtents)?;
+        }
+        let own_bytes = tail.bytes.next_multiple_of(BLOCK_BYTES) + DESCRIPTOR_BYTES;
+        let own = free.take_contiguous(own_bytes, BLOCK_BYTES)?;
+        model.push(own).map_err(|_| PlanError::TooManyExtents)?;
+        let arena = take_arena(&mut free)?;
+        Ok((Self { model, arena }, (tail.bytes != 0).then_some((tail, own.start))))
+    }
+
+    /// Size of the model region in bytes.
+    #[must_use]
+    pub fn model_bytes(&self) -> u64 {
+        total_bytes(&self.model)
+    }
+
+    /// Size of the arena in bytes.
+    #[must_use]
+    pub fn arena_bytes(&self) -> u64 {
+        total_bytes(&self.arena)
+    }
+}
+
+/// Bytes of the model region for a file: whole blocks, and the descriptor behind them.
+#[must_use]
+pub const fn region_bytes(file_bytes: u64) -> u64 {
+    file_bytes.next_multiple_of(BLOCK_BYTES).saturating_add(DESCRIPTOR_BYTES)
+}
+
+/// Sum of the lengths of some ranges, in bytes.
+#[must_use]
+pub fn total_bytes(extents: &[PhysicalRange]) -> u64 {
+    extents.iter().map(|extent| extent.bytes).sum()
+}
+
+fn take_arena(free: &mut FreeMemory) -> Result<Extents, PlanError> {
+    let bytes = free.whole_blocks_bytes();
+    if bytes == 0 {
+        return Err(PlanError::OutOfMemory { needed_bytes: BLOCK_BYTES, available_bytes: 0 });
+    }
+    free.take_blocks(bytes)
+}
+
+fn whole_blocks(extent: PhysicalRange) -> PhysicalRange {
+    let start = extent.start.next_multiple_of(BLOCK_BYTES);
+    let end = extent.end() / BLOCK_BYTES * BLOCK_BYTES;
+    PhysicalRange { start, bytes: end.saturating_sub(start) }
+}
+
+/// The extents without a range, on page boundaries: what shares a page with the range goes too.
+fn without(extents: &[PhysicalRange], range: PhysicalRange) -> Result<Extents, PlanError> {
+    let hole_start = range.start / PAGE_BYTES * PAGE_BYTES;
+    let hole_end = range.end().next_multiple_of(PAGE_BYTES);
+    let mut rest = Extents::new();
+    for extent in extents {
+        let below = (extent.start, extent.end().min(hole_start));
+        let above = (extent.start.max(hole_end), extent.end());
+        for (start, end) in [below, above] {
+            if start < end {
+                rest.push(PhysicalRange { start, bytes: end - start }).map_err(|_| PlanError::TooManyExtents)?;
+            }
+        }
+    }
+    Ok(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+    const PI_4_RAM: [PhysicalRange; 2] =
+        [PhysicalRange { start: 0, bytes: 948 * MIB }, PhysicalRange { start: 1024 * MIB, bytes: 1024 * MIB }];
+
+    fn pi_4() -> FreeMemory {
+        let reserved = [
+            PhysicalRange { start: 0, bytes: 4096 },
+            PhysicalRange { start: 0x80000, bytes: 7 * MIB },
+            PhysicalRange { start: 128 * MIB + 5, bytes: 100 },
+        ];
+        FreeMemory::new(&PI_4_RAM, &reserved).unwrap()
+    }
+
+    fn overlaps(a: PhysicalRange, b: PhysicalRange) -> bool {
+        a.start < b.end() && b.start < a.end()
+    }
+
+    #[test]
+    fn reserved_ranges_are_cut_out_on_page_boundaries() {
+        let free = pi_4();
+        assert_eq!(
+            free.extents(),
+            [
+                PhysicalRange { start: 4096, bytes: 0x80000 - 4096 },
+                PhysicalRange { start: 0x80000 + 7 * MIB, bytes: 128 * MIB - 0x80000 - 7 * MIB },
+                PhysicalRange { start: 128 * MIB + 4096, bytes: 820 * MIB - 4096 },
+                PhysicalRange { start: 1024 * MIB, bytes: 1024 * MIB },
+            ]
+        );
+    }
+
+    #[test]
+    fn a_large_model_spans_the_hole_below_one_gigabyte() {
+        let memory = ModelMemory::for_file(pi_4(), 1169 * MIB + 17).unwrap();
+        assert_eq!(memory.model_bytes(), 1170 * MIB + DESCRIPTOR_BYTES);
+        assert!(memory.model.len() > 1);
+        for model in &memory.model {
+            assert!(model.start % BLOCK_BYTES == 0 && model.bytes % BLOCK_BYTES == 0);
+            assert!(memory.arena.iter().all(|arena| !overlaps(*model, *arena)));
+        }
+        assert!(memory.arena_bytes() > 700 * MIB);
+    }
+
+    #[test]
+    fn a_model_larger_than_memory_is_refused_with_both_sizes() {
+        let error = ModelMemory::for_file(pi_4(), 4096 * MIB).unwrap_err();
+        assert!(matches!(error, PlanError::OutOfMemory { needed_bytes, .. } if needed_bytes == 4098 * MIB));
+    }
+
+    #[test]
+    fn a_placed_file_stays_where_it_is_but_for_its_last_part_block() {
+        let file = PhysicalRange { start: 128 * MIB, bytes: 93 * MIB + 12_345 };
+        let free = FreeMemory::new(&PI_4_RAM, &[PhysicalRange { start: 0, bytes: 8 * MIB }, file]).unwrap();
+        let (memory, copy) = ModelMemory::for_placed_file(free, file).unwrap();
+        assert_eq!(memory.model[0], PhysicalRange { start: 128 * MIB, bytes: 92 * MIB });
+        let (tail, to) = copy.unwrap();
+        assert_eq!(tail, PhysicalRange { start: 220 * MIB, bytes: MIB + 12_345 });
+        assert_eq!(memory.model[1], PhysicalRange { start: to, bytes: 2 * BLOCK_BYTES });
+        assert!(memory.arena.iter().all(|arena| !overlaps(*arena, file) && !overlaps(*arena, memory.model[1])));
+    }
+
+    #[test]
+    fn contiguous_ranges_are_aligned_and_leave_the_free_list() {
+        let mut free = pi_4();
+        let first = free.take_contiguous(3 * MIB, BLOCK_BYTES).unwrap();
+        let second = free.take_contiguous(3 * MIB, BLOCK_BYTES).unwrap();
+        assert!(first.start % BLOCK_BYTES == 0 && !overlaps(first, second));
+        assert!(free.take_contiguous(3000 * MIB, PAGE_BYTES).is_err());
+    }
+}
