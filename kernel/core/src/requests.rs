@@ -1,0 +1,260 @@
+//! The requests that are on their way to the engine or in its hands: one per slot.
+//!
+//! Pure: the bytes of a request lie in shared memory, this table is the kernel's own knowledge about them. The engine can name a
+//! request only by its id, and only while the table says that it has it.
+
+use barellama_abi::layout::REQUEST_SLOTS;
+use barellama_abi::request::control;
+
+/// Who gets the output of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A prompt typed on the console: text is streamed and kept in the conversation.
+    Conversation,
+    /// A console command that prints what the engine emits.
+    Command,
+    /// A line of the autorun file: text is collected for a JSON line.
+    Autorun,
+}
+
+/// How far a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// In its slot, not yet seen by the engine.
+    Queued,
+    /// In the hands of the engine.
+    Active,
+}
+
+/// What the kernel knows about a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its id, never 0.
+    pub id: u32,
+    /// Who gets its output.
+    pub origin: Origin,
+    /// How far it is.
+    pub stage: Stage,
+    /// Length of the request in its slot, in bytes.
+    pub bytes: usize,
+    /// When the engine last showed progress (or took it), in nanoseconds since start.
+    pub progress_ns: u64,
+    /// When it has to end, in nanoseconds since start.
+    pub deadline_ns: Option<u64>,
+    /// The control word that the engine sees.
+    pub control: u32,
+    /// When [`Self::control`] was last changed to a stop, in nanoseconds since start.
+    pub stop_asked_ns: u64,
+}
+
+/// Why the engine has to be stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overdue {
+    /// A step took too long.
+    Step,
+    /// The engine did not react to a cancel or deadline.
+    Request,
+}
+
+/// All slots.
+#[derive(Debug, Default)]
+pub struct RequestTable {
+    slots: [Option<Entry>; REQUEST_SLOTS],
+    last_id: u32,
+}
+
+impl RequestTable {
+    /// An empty table.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { slots: [None; REQUEST_SLOTS], last_id: 0 }
+    }
+
+    /// A free slot and the id that a request put there will have; `None` if all are taken.
+    #[must_use]
+    pub fn free_slot(&self) -> Option<(usize, u32)> {
+        let slot = self.slots.iter().position(Option::is_none)?;
+        Some((slot, self.last_id.checked_add(1).unwrap_or(1)))
+    }
+
+    /// Enters a request whose bytes lie in `slot` now.
+    pub fn submit(&mut self, slot: usize, id: u32, origin: Origin, bytes: usize, deadline_ns: Option<u64>) {
+        let entry = Entry {
+            id,
+            origin,
+            stage: Stage::Queued,
+            bytes,
+            progress_ns: 0,
+            deadline_ns,
+            control: control::RUN,
+            stop_asked_ns: 0,
+        };
+        if let Some(place) = self.slots.get_mut(slot) {
+            *place = Some(entry);
+            self.last_id = id;
+        }
+    }
+
+    /// Hands the oldest queued request to the engine: its slot and length.
+    pub fn take_queued(&mut self, now_ns: u64) -> Option<(usize, usize)> {
+        let (slot, entry) = self
+            .slots
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(slot, entry)| entry.as_mut().map(|entry| (slot, entry)))
+            .filter(|(_, entry)| entry.stage == Stage::Queued)
+            .min_by_key(|(_, entry)| entry.id)?;
+        entry.stage = Stage::Active;
+        entry.progress_ns = now_ns;
+        Some((slot, entry.bytes))
+    }
+
+    /// Whether a request waits for the engine.
+    #[must_use]
+    pub fn has_queued(&self) -> bool {
+        self.entries().any(|(_, entry)| entry.stage == Stage::Queued)
+    }
+
+    /// The request of that id, if the engine has it.
+    #[must_use]
+    pub fn active(&self, id: u32) -> Option<&Entry> {
+        self.entries().map(|(_, entry)| entry).find(|entry| entry.id == id && entry.stage == Stage::Active)
+    }
+
+    /// Notes that a step of an active request was made. `false` if there is no such request.
+    pub fn note_progress(&mut self, id: u32, now_ns: u64) -> bool {
+        let entry = self.slots.iter_mut().flatten().find(|entry| entry.id == id && entry.stage == Stage::Active);
+        entry.map(|entry| entry.progress_ns = now_ns).is_some()
+    }
+
+    /// Ends an active request and frees its slot.
+    pub fn finish(&mut self, id: u32) -> Option<Entry> {
+        let place = self
+            .slots
+            .iter_mut()
+            .find(|place| place.is_some_and(|entry| entry.id == id && entry.stage == Stage::Active))?;
+        place.take()
+    }
+
+    /// Ends any request, for when the engine is gone.
+    pub fn take_any(&mut self) -> Option<Entry> {
+        self.slots.iter_mut().find_map(Option::take)
+    }
+
+    /// Asks requests of an origin to stop. Returns the slots whose control word has to be written.
+    pub fn cancel(&mut self, origin: Origin, now_ns: u64) -> [bool; REQUEST_SLOTS] {
+        self.ask_to_stop(control::CANCEL, now_ns, |entry| entry.origin == origin)
+    }
+
+    /// Asks requests whose deadline has passed to stop. Returns the slots whose control word has to be written.
+    pub fn expire(&mut self, now_ns: u64) -> [bool; REQUEST_SLOTS] {
+        self.ask_to_stop(control::DEADLINE, now_ns, |entry| entry.deadline_ns.is_some_and(|at_ns| at_ns <= now_ns))
+    }
+
+    fn ask_to_stop(&mut self, value: u32, now_ns: u64, applies: impl Fn(&Entry) -> bool) -> [bool; REQUEST_SLOTS] {
+        core::array::from_fn(|slot| match &mut self.slots[slot] {
+            Some(entry) if entry.control == control::RUN && applies(entry) => {
+                entry.control = value;
+                entry.stop_asked_ns = now_ns;
+                true
+            }
+            _ => false,
+        })
+    }
+
+    /// The first request for whose sake the engine has to be stopped, and why.
+    #[must_use]
+    pub fn overdue(&self, now_ns: u64, step_budget_ns: u64) -> Option<(Entry, Overdue)> {
+        let active = self.entries().map(|(_, entry)| *entry).filter(|entry| entry.stage == Stage::Active);
+        active.into_iter().find_map(|entry| {
+            let is_late = |since_ns: u64| now_ns.saturating_sub(since_ns) > step_budget_ns;
+            if is_late(entry.progress_ns) {
+                Some((entry, Overdue::Step))
+            } else if entry.control != control::RUN && is_late(entry.stop_asked_ns) {
+                Some((entry, Overdue::Request))
+            } else {
+                None
+            }
+        })
+    }
+
+    /// Whether there is no request at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slots.iter().all(Option::is_none)
+    }
+
+    /// The requests with their slots.
+    pub fn entries(&self) -> impl Iterator<Item = (usize, &Entry)> {
+        self.slots.iter().enumerate().filter_map(|(slot, entry)| entry.as_ref().map(|entry| (slot, entry)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn submit(table: &mut RequestTable, origin: Origin) -> u32 {
+        let (slot, id) = table.free_slot().unwrap();
+        table.submit(slot, id, origin, 64, None);
+        id
+    }
+
+    #[test]
+    fn requests_are_taken_in_the_order_they_came() {
+        let mut table = RequestTable::new();
+        let first = submit(&mut table, Origin::Conversation);
+        let second = submit(&mut table, Origin::Command);
+        assert_eq!(table.take_queued(5), Some((0, 64)));
+        assert!(table.finish(first).is_some());
+        let third = submit(&mut table, Origin::Command);
+        assert_eq!(table.take_queued(6), Some((1, 64)));
+        assert_eq!(table.take_queued(7), Some((0, 64)));
+        assert_eq!(table.take_queued(8), None);
+        assert!(second < third && table.active(third).is_some());
+    }
+
+    #[test]
+    fn a_full_table_takes_no_more() {
+        let mut table = RequestTable::new();
+        for _ in 0..REQUEST_SLOTS {
+            submit(&mut table, Origin::Command);
+        }
+        assert_eq!(table.free_slot(), None);
+    }
+
+    #[test]
+    fn the_engine_cannot_name_what_it_does_not_have() {
+        let mut table = RequestTable::new();
+        let id = submit(&mut table, Origin::Command);
+        assert!(table.finish(id).is_none() && !table.note_progress(id, 1) && table.active(id).is_none());
+        table.take_queued(0);
+        assert!(table.finish(id + 1).is_none());
+        assert!(table.finish(id).is_some() && table.finish(id).is_none());
+    }
+
+    #[test]
+    fn late_steps_and_ignored_cancels_are_found() {
+        let mut table = RequestTable::new();
+        let id = submit(&mut table, Origin::Conversation);
+        assert_eq!(table.overdue(1_000, 10), None);
+        table.take_queued(1_000);
+        assert_eq!(table.overdue(1_010, 10), None);
+        assert!(matches!(table.overdue(1_011, 10), Some((entry, Overdue::Step)) if entry.id == id));
+        assert_eq!(table.cancel(Origin::Conversation, 1_012), [true, false, false, false]);
+        assert_eq!(table.cancel(Origin::Conversation, 1_013), [false; 4]);
+        table.note_progress(id, 1_020);
+        assert_eq!(table.overdue(1_022, 10), None);
+        assert!(matches!(table.overdue(1_023, 10), Some((_, Overdue::Request))));
+    }
+
+    #[test]
+    fn a_deadline_asks_once() {
+        let mut table = RequestTable::new();
+        let (slot, id) = table.free_slot().unwrap();
+        table.submit(slot, id, Origin::Command, 64, Some(50));
+        assert_eq!(table.expire(49), [false; 4]);
+        assert_eq!(table.expire(50), [true, false, false, false]);
+        assert_eq!(table.expire(51), [false; 4]);
+    }
+}
