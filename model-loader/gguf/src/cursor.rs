@@ -12,6 +12,11 @@ impl<'a> Cursor<'a> {
         Self { bytes, at }
     }
 
+    /// The same bytes, read from another offset on.
+    pub(crate) const fn moved_to(&self, at: usize) -> Self {
+        Self { bytes: self.bytes, at }
+    }
+
     /// Offset of the next byte.
     pub(crate) const fn offset(&self) -> usize {
         self.at

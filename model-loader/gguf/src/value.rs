@@ -186,6 +186,13 @@ impl<'a> StringArray<'a> {
     pub const fn iter(&self) -> StringIter<'a> {
         StringIter { cursor: self.0.cursor, left: self.0.length }
     }
+
+    /// The bytes of the string at an offset that [`StringIter::offset`] gave: an index over the strings needs no more than
+    /// their offsets.
+    #[must_use]
+    pub fn bytes_at(&self, offset: usize) -> Option<&'a [u8]> {
+        self.0.cursor.moved_to(offset).string()
+    }
 }
 
 impl<'a> IntoIterator for StringArray<'a> {
@@ -211,6 +218,14 @@ impl<'a> IntoIterator for &StringArray<'a> {
 pub struct StringIter<'a> {
     cursor: Cursor<'a>,
     left: usize,
+}
+
+impl StringIter<'_> {
+    /// Offset of the next string in the file, in bytes.
+    #[must_use]
+    pub const fn offset(&self) -> usize {
+        self.cursor.offset()
+    }
 }
 
 impl<'a> Iterator for StringIter<'a> {
