@@ -1,0 +1,145 @@
+//! The kernels of each weight type.
+
+use core::ffi::c_int;
+
+use crate::TensorType;
+use crate::bindings::*;
+
+/// A block format for activations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActivationType {
+    /// 32 values as `i8` with an F16 scale.
+    Q8_0,
+    /// 32 values as `i8` with an F16 scale and an F16 sum.
+    Q8_1,
+    /// 256 values as `i8` with an F32 scale and sums of 16.
+    Q8K,
+}
+
+impl ActivationType {
+    /// The tensor type that has this format.
+    #[must_use]
+    pub const fn tensor_type(self) -> TensorType {
+        match self {
+            Self::Q8_0 => TensorType::Q8_0,
+            Self::Q8_1 => TensorType::Q8_1,
+            Self::Q8K => TensorType::Q8_K,
+        }
+    }
+
+    /// Bytes of a row of `elements`; `None` if they are not whole blocks.
+    #[must_use]
+    pub const fn row_bytes(self, elements: usize) -> Option<usize> {
+        self.tensor_type().row_bytes(elements)
+    }
+
+    /// Quantizes `values` to `blocks`.
+    ///
+    /// # Panics
+    /// If `values` are not whole blocks, `blocks` is not [`Self::row_bytes`] long or not aligned to 4 bytes.
+    pub fn quantize(self, values: &[f32], blocks: &mut [u8]) {
+        assert_eq!(self.row_bytes(values.len()), Some(blocks.len()), "activations are whole blocks");
+        assert_aligned(blocks, 4);
+        let function: Quantize = match self {
+            Self::Q8_0 => quantize_row_q8_0,
+            Self::Q8_1 => quantize_row_q8_1,
+            Self::Q8K => quantize_row_q8_K,
+        };
+        // SAFETY: the function reads `values.len()` floats and writes the blocks that hold them, which is exactly the length of
+        // `blocks` by the first assertion; the block structs need 4-byte alignment at most.
+        unsafe { function(values.as_ptr(), blocks.as_mut_ptr().cast(), values.len() as i64) };
+    }
+}
+
+/// The kernels for one type of quantized weights.
+#[derive(Clone, Copy, Debug)]
+pub struct WeightKernel {
+    kind: TensorType,
+    activation: ActivationType,
+    dot: VecDot,
+    dequantize: Dequantize,
+}
+
+impl WeightKernel {
+    /// The kernels of a type; `None` for plain types and for those that are only activations.
+    #[must_use]
+    pub fn of(kind: TensorType) -> Option<Self> {
+        use ActivationType::{Q8_0, Q8_1, Q8K};
+        let (activation, dot, dequantize): (_, VecDot, Dequantize) = match kind {
+            TensorType::Q4_0 => (Q8_0, ggml_vec_dot_q4_0_q8_0, dequantize_row_q4_0),
+            TensorType::Q4_1 => (Q8_1, ggml_vec_dot_q4_1_q8_1, dequantize_row_q4_1),
+            TensorType::Q5_0 => (Q8_0, ggml_vec_dot_q5_0_q8_0, dequantize_row_q5_0),
+            TensorType::Q5_1 => (Q8_1, ggml_vec_dot_q5_1_q8_1, dequantize_row_q5_1),
+            TensorType::Q8_0 => (Q8_0, ggml_vec_dot_q8_0_q8_0, dequantize_row_q8_0),
+            TensorType::Q2_K => (Q8K, ggml_vec_dot_q2_K_q8_K, dequantize_row_q2_K),
+            TensorType::Q3_K => (Q8K, ggml_vec_dot_q3_K_q8_K, dequantize_row_q3_K),
+            TensorType::Q4_K => (Q8K, ggml_vec_dot_q4_K_q8_K, dequantize_row_q4_K),
+            TensorType::Q5_K => (Q8K, ggml_vec_dot_q5_K_q8_K, dequantize_row_q5_K),
+            TensorType::Q6_K => (Q8K, ggml_vec_dot_q6_K_q8_K, dequantize_row_q6_K),
+            TensorType::IQ2_XXS => (Q8K, ggml_vec_dot_iq2_xxs_q8_K, dequantize_row_iq2_xxs),
+            TensorType::IQ2_XS => (Q8K, ggml_vec_dot_iq2_xs_q8_K, dequantize_row_iq2_xs),
+            TensorType::IQ2_S => (Q8K, ggml_vec_dot_iq2_s_q8_K, dequantize_row_iq2_s),
+            TensorType::IQ3_XXS => (Q8K, ggml_vec_dot_iq3_xxs_q8_K, dequantize_row_iq3_xxs),
+            TensorType::IQ3_S => (Q8K, ggml_vec_dot_iq3_s_q8_K, dequantize_row_iq3_s),
+            TensorType::IQ1_S => (Q8K, ggml_vec_dot_iq1_s_q8_K, dequantize_row_iq1_s),
+            TensorType::IQ1_M => (Q8K, ggml_vec_dot_iq1_m_q8_K, dequantize_row_iq1_m),
+            TensorType::IQ4_NL => (Q8_0, ggml_vec_dot_iq4_nl_q8_0, dequantize_row_iq4_nl),
+            TensorType::IQ4_XS => (Q8K, ggml_vec_dot_iq4_xs_q8_K, dequantize_row_iq4_xs),
+            TensorType::TQ1_0 => (Q8K, ggml_vec_dot_tq1_0_q8_K, dequantize_row_tq1_0),
+            TensorType::TQ2_0 => (Q8K, ggml_vec_dot_tq2_0_q8_K, dequantize_row_tq2_0),
+            TensorType::MXFP4 => (Q8_0, ggml_vec_dot_mxfp4_q8_0, dequantize_row_mxfp4),
+            TensorType::NVFP4 => (Q8_0, ggml_vec_dot_nvfp4_q8_0, dequantize_row_nvfp4),
+            TensorType::Q1_0 => (Q8_0, ggml_vec_dot_q1_0_q8_0, dequantize_row_q1_0),
+            TensorType::Q2_0 => (Q8_0, ggml_vec_dot_q2_0_q8_0, dequantize_row_q2_0),
+            _ => return None,
+        };
+        Some(Self { kind, activation, dot, dequantize })
+    }
+
+    /// The weight type.
+    #[must_use]
+    pub const fn kind(&self) -> TensorType {
+        self.kind
+    }
+
+    /// The activations that [`Self::dot`] takes.
+    #[must_use]
+    pub const fn activation(&self) -> ActivationType {
+        self.activation
+    }
+
+    /// The product of a row of `elements` weights with as many activations.
+    ///
+    /// # Panics
+    /// If `row` or `activations` do not hold exactly `elements`, or are not aligned to 2 and 4 bytes.
+    #[must_use]
+    pub fn dot(&self, elements: usize, row: &[u8], activations: &[u8]) -> f32 {
+        assert_eq!(self.kind.row_bytes(elements), Some(row.len()), "a row is whole blocks");
+        assert_eq!(self.activation.row_bytes(elements), Some(activations.len()), "activations are whole blocks");
+        assert_aligned(row, 2);
+        assert_aligned(activations, 4);
+        let count = c_int::try_from(elements).unwrap_or(0);
+        let mut sum = 0.0;
+        // SAFETY: the function reads `count` elements of both formats, which is what the slices hold by the assertions (a count
+        // of 0 reads nothing), and writes one float. No weight block has a field wider than 2 bytes, no activation block wider
+        // than 4. Every bit pattern of a block is a valid one: grid indices are masked to the size of the grids.
+        unsafe { (self.dot)(count, &raw mut sum, 0, row.as_ptr().cast(), 0, activations.as_ptr().cast(), 0, 1) };
+        sum
+    }
+
+    /// The weights of a row as F32.
+    ///
+    /// # Panics
+    /// If `row` does not hold exactly `values.len()` weights or is not aligned to 2 bytes.
+    pub fn dequantize(&self, row: &[u8], values: &mut [f32]) {
+        assert_eq!(self.kind.row_bytes(values.len()), Some(row.len()), "a row is whole blocks");
+        assert_aligned(row, 2);
+        // SAFETY: the function reads the blocks of `values.len()` weights, which is what `row` holds by the assertion, and writes as
+        // many floats.
+        unsafe { (self.dequantize)(row.as_ptr().cast(), values.as_mut_ptr(), values.len() as i64) };
+    }
+}
+
+fn assert_aligned(bytes: &[u8], alignment: usize) {
+    assert!(bytes.as_ptr().addr().is_multiple_of(alignment), "blocks are aligned to {alignment} bytes");
+}
