@@ -4,8 +4,8 @@ use core::fmt;
 
 use crate::tensor_type::TensorType;
 
-/// A key or tensor name inside an error, cut to 64 bytes.
-pub type ShortName = heapless::String<64>;
+/// A key or tensor name inside an error, cut to 56 bytes.
+pub type ShortName = heapless::String<56, u8>;
 
 /// The check that a file failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

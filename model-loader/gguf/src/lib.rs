@@ -10,13 +10,19 @@
 
 extern crate alloc;
 
+mod config;
 mod cursor;
 mod error;
 mod file;
+mod model;
+mod plan;
 mod tensor_type;
 mod value;
 
+pub use config::{ConfigError, ModelConfig};
 pub use error::{Check, GgufError, ShortName};
 pub use file::{Gguf, METADATA_MAX, NAME_BYTES_MAX, TENSORS_MAX, Tensor};
+pub use model::{LayerTensors, ModelTensors, TensorError};
+pub use plan::{Area, ArenaPlan, PlanError, PlanRequest};
 pub use tensor_type::TensorType;
 pub use value::{Array, StringArray, Value, ValueType};
