@@ -1,3 +1,107 @@
-//! What runs on the PC: card maker, console.
+//! The command line of `barellama`.
+#![forbid(unsafe_code)]
 
-fn main() {}
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use barellama::card::{self, CardSize};
+use barellama::{checks, console, image};
+use clap::{Parser, Subcommand};
+
+/// Host tools of barellama, the bare-metal llama for the Raspberry Pi.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Packs kernel and engine into one kernel8.img.
+    Image {
+        /// ELF file of the kernel.
+        #[arg(long)]
+        kernel: PathBuf,
+        /// ELF file of the engine.
+        #[arg(long)]
+        engine: PathBuf,
+        /// The image to write.
+        #[arg(long)]
+        output: PathBuf,
+    },
+    /// Makes an SD card image: a partition table and one FAT32 partition with the files in its root.
+    Card {
+        /// The card image to write.
+        #[arg(long)]
+        output: PathBuf,
+        /// Size: `auto`, or a power of two such as 64M or 2G.
+        #[arg(long, default_value = "auto")]
+        size: CardSize,
+        /// Directory with the board's firmware, copied with its subdirectories.
+        #[arg(long)]
+        firmware: Option<PathBuf>,
+        /// Files for the root directory; PATH=NAME gives another name there.
+        #[arg(required = true)]
+        files: Vec<String>,
+    },
+    /// Connects this terminal to the board; reconnects when the line goes away. Ctrl-] quits.
+    Console {
+        /// Serial device, e.g. /dev/ttyUSB0.
+        #[arg(long, conflicts_with = "connect", required_unless_present = "connect")]
+        port: Option<String>,
+        /// Bit rate of the serial device.
+        #[arg(long, default_value_t = 115_200)]
+        baud: u32,
+        /// HOST:PORT or unix:PATH, for a serial line that a program offers.
+        #[arg(long)]
+        connect: Option<String>,
+    },
+    /// Checks that the kernel's ELF touches no vector register and holds no part of the GGUF reader.
+    CheckKernel {
+        /// ELF file of the kernel, with symbols.
+        #[arg(long)]
+        kernel: PathBuf,
+    },
+    /// Checks the direction of the dependencies between the crates of this workspace.
+    CheckDependencies,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("barellama: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Box<dyn Error>> {
+    match command {
+        Command::Image { kernel, engine, output } => {
+            let summary = image::pack_files(&kernel, &engine, &output)?;
+            println!("{}: {summary}", output.display());
+        }
+        Command::Card { output, size, firmware, files } => {
+            let mut entries = files.iter().map(|argument| card::Entry::from_argument(argument)).collect::<Vec<_>>();
+            if let Some(directory) = firmware {
+                entries.extend(card::directory_entries(&directory)?);
+            }
+            let card = card::make(&output, size, &entries)?;
+            println!("{}: {card}", output.display());
+        }
+        Command::Console { port, baud, connect } => {
+            let line = match (port, connect) {
+                (Some(device), _) => console::Line::Serial { device, baud },
+                (None, Some(address)) => console::Line::from_address(&address),
+                (None, None) => return Err("either --port or --connect is needed".into()),
+            };
+            console::run(&line)?;
+        }
+        Command::CheckKernel { kernel } => println!("{}: {}", kernel.display(), checks::kernel::check(&kernel)?),
+        Command::CheckDependencies => println!("{}", checks::dependencies::check()?),
+    }
+    Ok(())
+}

