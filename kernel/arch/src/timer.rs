@@ -1,0 +1,61 @@
+//! The generic timer: time since the start, and one deadline per core (virtual timer, INTID 27).
+
+use aarch64_cpu::asm::barrier;
+use aarch64_cpu::registers::{CNTFRQ_EL0, CNTV_CTL_EL0, CNTV_CVAL_EL0, CNTVCT_EL0, Readable, Writeable};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// The interrupt of the virtual timer on a GIC: PPI 11.
+pub const INTERRUPT_ID: u32 = 27;
+const NANOSECONDS: u64 = 1_000_000_000;
+static START_TICKS: AtomicU64 = AtomicU64::new(0);
+
+/// Begins to count time. Once, on the boot core.
+pub fn start() {
+    START_TICKS.store(ticks(), Ordering::Relaxed);
+}
+
+/// Nanoseconds since [`start`].
+#[must_use]
+pub fn now_ns() -> u64 {
+    let frequency = CNTFRQ_EL0.get().max(1);
+    let elapsed = ticks().wrapping_sub(START_TICKS.load(Ordering::Relaxed));
+    let (seconds, rest) = (elapsed / frequency, elapsed % frequency);
+    seconds.saturating_mul(NANOSECONDS).saturating_add(rest.saturating_mul(NANOSECONDS) / frequency)
+}
+
+/// Frequency of the counter in Hz.
+#[must_use]
+pub fn frequency_hz() -> u64 {
+    CNTFRQ_EL0.get()
+}
+
+/// Lets the timer interrupt this core after a delay; replaces the deadline before. The interrupt stays until the next call of this
+/// or of [`disarm`].
+pub fn arm_ns(delay_ns: u64) {
+    let frequency = CNTFRQ_EL0.get();
+    let (seconds, rest) = (delay_ns / NANOSECONDS, delay_ns % NANOSECONDS);
+    let delay_ticks = seconds.saturating_mul(frequency).saturating_add(rest * frequency / NANOSECONDS);
+    CNTV_CVAL_EL0.set(ticks().saturating_add(delay_ticks));
+    CNTV_CTL_EL0.set(1);
+    barrier::isb(barrier::SY);
+}
+
+/// Takes this core's deadline back.
+pub fn disarm() {
+    CNTV_CTL_EL0.set(0);
+    barrier::isb(barrier::SY);
+}
+
+/// Waits without sleeping, for delays that hardware asks for.
+pub fn spin_ns(delay_ns: u64) {
+    let start = now_ns();
+    while now_ns() - start < delay_ns {
+        core::hint::spin_loop();
+    }
+}
+
+/// The counter. `isb` keeps the read from being done early (Arm ARM D12.1.2).
+fn ticks() -> u64 {
+    barrier::isb(barrier::SY);
+    CNTVCT_EL0.get()
+}
