@@ -1,0 +1,57 @@
+//! Where the files are that `make` built or fetched.
+
+use std::path::{Path, PathBuf};
+
+/// A file below `.work`, which must be there.
+///
+/// # Panics
+/// If it is not: the tests were not run by `make test`.
+#[must_use]
+pub fn work_file(name: &str) -> PathBuf {
+    existing(root().join(".work").join(name))
+}
+
+/// The image that a board boots.
+#[must_use]
+pub fn kernel_image() -> PathBuf {
+    work_file("kernel8.img")
+}
+
+/// The same kernel with the attacker in place of the engine.
+#[must_use]
+pub fn attack_image() -> PathBuf {
+    work_file("attack.img")
+}
+
+/// The device tree that makes QEMU tell where it placed a file.
+#[must_use]
+pub fn device_tree() -> PathBuf {
+    work_file("raspi4b.dtb")
+}
+
+/// SmolLM2-135M-Instruct in Q4_1.
+#[must_use]
+pub fn smollm2() -> PathBuf {
+    work_file("models/SmolLM2-135M-Instruct.Q4_1.gguf")
+}
+
+/// The tiny model in one of its types, e.g. `q4_0`.
+#[must_use]
+pub fn tiny(kind: &str) -> PathBuf {
+    existing(root().join("tests/reference/tiny").join(format!("{kind}.gguf")))
+}
+
+/// A file of reference data.
+#[must_use]
+pub fn reference(name: &str) -> PathBuf {
+    existing(root().join("tests/reference").join(name))
+}
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+fn existing(path: PathBuf) -> PathBuf {
+    assert!(path.exists(), "{} is missing: run `make test`, which builds and fetches it", path.display());
+    path
+}

@@ -1,0 +1,317 @@
+//! A QEMU `raspi4b` that runs the image, and a conversation with its console.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::artifacts;
+use crate::score::Score;
+use crate::transcript::{find_end, plain};
+
+const QEMU: &str = "qemu-system-aarch64";
+/// The prompt stands at the start of a row, also after the editor erased it.
+const PROMPTS: [&[u8]; 2] = [b"\n> ", b"\x1b[K> "];
+/// What the kernel says when the engine has sealed the model.
+const READY: &str = "Ready.";
+/// How long anything short may take; QEMU has four busy cores on two.
+pub const SHORT: Duration = Duration::from_secs(60);
+/// How long an answer, a score or a card of a few MB may take.
+pub const LONG: Duration = Duration::from_secs(600);
+const POLL: Duration = Duration::from_millis(20);
+
+/// How a machine is started.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    image: PathBuf,
+    placed_model: Option<PathBuf>,
+    card: Option<PathBuf>,
+    extra: Vec<String>,
+    time_limit: Duration,
+}
+
+impl Setup {
+    /// Another image than `kernel8.img`.
+    #[must_use]
+    pub fn image(mut self, image: PathBuf) -> Self {
+        self.image = image;
+        self
+    }
+
+    /// A model in memory before the kernel starts, as the firmware's `initramfs` would place it.
+    #[must_use]
+    pub fn placed_model(mut self, model: &Path) -> Self {
+        self.placed_model = Some(model.to_owned());
+        self
+    }
+
+    /// A card in the slot.
+    #[must_use]
+    pub fn card(mut self, card: &Path) -> Self {
+        self.card = Some(card.to_owned());
+        self
+    }
+
+    /// One instruction per nanosecond of guest time: the guest's clock counts instructions.
+    #[must_use]
+    pub fn counting_instructions(mut self) -> Self {
+        self.extra.extend(["-icount", "shift=0,sleep=off"].map(str::to_owned));
+        self
+    }
+
+    /// How long the machine may run before it is killed; 15 minutes if nothing is said.
+    #[must_use]
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Panics
+    /// If QEMU cannot be started.
+    #[must_use]
+    #[track_caller]
+    pub fn boot(self) -> Machine {
+        let mut command = Command::new(QEMU);
+        command.args(["-M", "raspi4b", "-display", "none", "-monitor", "none", "-serial", "stdio"]);
+        command.args(["-semihosting-config", "enable=on,target=native"]);
+        command.arg("-kernel").arg(&self.image);
+        if let Some(model) = &self.placed_model {
+            command.arg("-dtb").arg(artifacts::device_tree()).arg("-initrd").arg(model);
+        }
+        if let Some(card) = &self.card {
+            command.arg("-drive").arg(format!("file={},if=sd,format=raw", card.display()));
+        }
+        command.args(&self.extra);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap_or_else(|error| panic!("{QEMU}: {error}; run `make setup`"));
+        Machine::new(child, self.time_limit)
+    }
+}
+
+/// What came from the machine so far.
+#[derive(Default)]
+struct Received {
+    bytes: Vec<u8>,
+    /// Streams of QEMU that ended; two are the end.
+    ended: usize,
+}
+
+type Shared = Arc<(Mutex<Received>, Condvar)>;
+
+/// A running machine. It is killed when it is dropped.
+pub struct Machine {
+    child: Child,
+    input: ChildStdin,
+    received: Shared,
+    /// Everything in front of it was expected already.
+    cursor: usize,
+    deadline: Instant,
+}
+
+impl Machine {
+    /// A Raspberry Pi 4 without card and model.
+    #[must_use]
+    pub fn raspi4b() -> Setup {
+        Setup {
+            image: artifacts::kernel_image(),
+            placed_model: None,
+            card: None,
+            extra: Vec::new(),
+            time_limit: Duration::from_secs(900),
+        }
+    }
+
+    /// A Raspberry Pi 4 with a placed model, booted until the model is ready.
+    #[must_use]
+    #[track_caller]
+    pub fn with_model(model: &Path) -> Self {
+        let mut machine = Self::raspi4b().placed_model(model).boot();
+        machine.expect_ready();
+        machine
+    }
+
+    fn new(mut child: Child, time_limit: Duration) -> Self {
+        let received = Shared::default();
+        let input = child.stdin.take().expect("stdin is piped");
+        collect(child.stdout.take().expect("stdout is piped"), &received);
+        collect(child.stderr.take().expect("stderr is piped"), &received);
+        Self { child, input, received, cursor: 0, deadline: Instant::now() + time_limit }
+    }
+
+    /// Waits for a text behind everything that was expected so far; returns what came before it.
+    ///
+    /// # Panics
+    /// If it does not come in time.
+    #[track_caller]
+    pub fn expect(&mut self, text: &str, timeout: Duration) -> String {
+        self.expect_any(&[text.as_bytes()], timeout)
+    }
+
+    /// Waits for the prompt; returns what came before it.
+    ///
+    /// # Panics
+    /// If it does not come in time.
+    #[track_caller]
+    pub fn expect_prompt(&mut self, timeout: Duration) -> String {
+        self.expect_any(&PROMPTS, timeout)
+    }
+
+    /// Waits until the model can be asked, and for the prompt behind that; returns what came before.
+    ///
+    /// # Panics
+    /// If it does not come in time.
+    #[track_caller]
+    pub fn expect_ready(&mut self) -> String {
+        let mut before = self.expect(READY, LONG);
+        before.push_str(&self.expect_prompt(SHORT));
+        before
+    }
+
+    /// Types bytes.
+    ///
+    /// # Panics
+    /// If QEMU is gone.
+    #[track_caller]
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        let sent = self.input.write_all(bytes.as_ref()).and_then(|()| self.input.flush());
+        if let Err(error) = sent {
+            self.fail(&format!("typing failed: {error}"));
+        }
+    }
+
+    /// Types a line at the prompt and waits for the next prompt; returns what was shown in between.
+    ///
+    /// # Panics
+    /// If the prompt does not come back in time.
+    #[track_caller]
+    pub fn ask(&mut self, line: &str) -> String {
+        self.send(format!("{line}\r"));
+        self.expect("\r\n", SHORT);
+        // The line break that ends the typed line may be the one in front of the prompt.
+        self.cursor -= 1;
+        self.expect_prompt(LONG)
+    }
+
+    /// Runs `/score` with a JSON argument.
+    ///
+    /// # Panics
+    /// If the answer is not a complete score.
+    #[track_caller]
+    pub fn score(&mut self, request: &serde_json::Value) -> Score {
+        let shown = self.ask(&format!("/score {request}"));
+        Score::from_console(&shown).unwrap_or_else(|problem| self.fail(&problem))
+    }
+
+    /// The token ids of a text, by `/tokens`.
+    ///
+    /// # Panics
+    /// If the answer has no list of ids.
+    #[track_caller]
+    pub fn tokens(&mut self, text: &str) -> Vec<u32> {
+        let shown = self.ask(&format!("/tokens {}", serde_json::Value::from(text)));
+        shown
+            .lines()
+            .find_map(|line| {
+                let value = serde_json::from_str::<serde_json::Value>(line.trim()).ok()?;
+                let ids = if value.is_array() { value } else { value.get("ids")?.clone() };
+                serde_json::from_value(ids).ok()
+            })
+            .unwrap_or_else(|| self.fail("no token ids in the answer"))
+    }
+
+    /// Waits until QEMU ends; returns its exit status.
+    ///
+    /// # Panics
+    /// If it does not end in time.
+    #[track_caller]
+    pub fn expect_exit(&mut self, timeout: Duration) -> ExitStatus {
+        let deadline = self.deadline.min(Instant::now() + timeout);
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return status,
+                Ok(None) if Instant::now() < deadline => thread::sleep(POLL),
+                Ok(None) => self.fail("the machine does not halt"),
+                Err(error) => self.fail(&error.to_string()),
+            }
+        }
+    }
+
+    /// Everything that came so far, as a person sees it.
+    #[must_use]
+    pub fn transcript(&self) -> String {
+        plain(&self.received().bytes)
+    }
+
+    /// Ends the test with the transcript.
+    ///
+    /// # Panics
+    /// Always.
+    #[track_caller]
+    pub fn fail(&self, problem: &str) -> ! {
+        panic!("{problem}\n---- serial line ----\n{}\n---- end ----", self.transcript())
+    }
+
+    #[track_caller]
+    fn expect_any(&mut self, needles: &[&[u8]], timeout: Duration) -> String {
+        let deadline = self.deadline.min(Instant::now() + timeout);
+        let found = self.wait_for(needles, deadline);
+        let Some((before, end)) = found else {
+            let wanted = needles.iter().map(|needle| format!("{:?}", String::from_utf8_lossy(needle)));
+            self.fail(&format!("did not come: {}", wanted.collect::<Vec<_>>().join(" or ")))
+        };
+        self.cursor = end;
+        before
+    }
+
+    /// The text before the first of the needles and where that ends; `None` at the deadline or at the end of QEMU.
+    fn wait_for(&self, needles: &[&[u8]], deadline: Instant) -> Option<(String, usize)> {
+        let mut received = self.received();
+        loop {
+            let ends = needles.iter().filter_map(|needle| {
+                find_end(&received.bytes, self.cursor, needle).map(|end| (end - needle.len(), end))
+            });
+            if let Some((start, end)) = ends.min() {
+                return Some((plain(&received.bytes[self.cursor..start]), end));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || received.ended == 2 {
+                return None;
+            }
+            received = self.received.1.wait_timeout(received, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn received(&self) -> MutexGuard<'_, Received> {
+        self.received.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Collects a stream on a thread of its own, so that QEMU never waits for the test.
+fn collect(mut stream: impl Read + Send + 'static, received: &Shared) {
+    let received = Arc::clone(received);
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        loop {
+            let count = stream.read(&mut buffer).unwrap_or(0);
+            let mut received_now = received.0.lock().unwrap_or_else(PoisonError::into_inner);
+            received_now.bytes.extend_from_slice(&buffer[..count]);
+            received_now.ended += usize::from(count == 0);
+            received.1.notify_all();
+            if count == 0 {
+                return;
+            }
+        }
+    });
+}
