@@ -1,0 +1,3 @@
+//! Drivers of the chips, one file each. They know registers, not addresses or wiring.
+
+pub mod sdhci;
