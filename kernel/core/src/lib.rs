@@ -1,8 +1,43 @@
 //! The kernel: boot order, memory plan, system calls, engine life cycle, console.
+//!
+//! - [`platform`]: what a board gives.
+//! - [`boot`]: from the recognised board to the prompt.
+//! - [`kernel_loop`]: the one loop of core 0, with [`loading`], [`console`], [`serving`], [`lifecycle`] and [`autorun`] as its parts.
+//! - [`engine`]: the program at EL0 as the kernel sees it.
+//! - [`memory_plan`], [`payload`], [`requests`], [`log_ring`], [`led`], [`facts`]: pure, tested on the PC.
 #![no_std]
+#![forbid(unsafe_code)]
 
+#[cfg(target_os = "none")]
+pub mod autorun;
+#[cfg(target_os = "none")]
+pub mod boot;
+#[cfg(target_os = "none")]
+pub mod console;
+#[cfg(target_os = "none")]
+pub mod engine;
+pub mod facts;
+#[cfg(target_os = "none")]
+pub mod heap;
+#[cfg(target_os = "none")]
+pub mod interrupt;
+#[cfg(target_os = "none")]
+pub mod kernel_loop;
+pub mod led;
+#[cfg(target_os = "none")]
+pub mod lifecycle;
+#[cfg(target_os = "none")]
+pub mod loading;
 pub mod log_ring;
+#[cfg(target_os = "none")]
+pub mod logging;
 pub mod memory_plan;
 pub mod payload;
 pub mod platform;
 pub mod requests;
+#[cfg(target_os = "none")]
+pub mod serial;
+#[cfg(target_os = "none")]
+pub mod serving;
+#[cfg(target_os = "none")]
+pub mod tables;

@@ -1,5 +1,6 @@
 //! What a board gives to the kernel. Boards implement these traits; the kernel never names a board.
 
+use barellama_storage::SdHost;
 use heapless::Vec;
 
 /// A range of physical addresses.
@@ -131,6 +132,9 @@ pub trait CoreStarter: Sync {
 /// The most extents that RAM or a region may consist of.
 pub const EXTENTS_MAX: usize = 16;
 
+/// The most SD controllers that are tried.
+pub const SD_HOSTS_MAX: usize = 2;
+
 /// What is known about the machine before memory is planned.
 pub struct Machine {
     /// For people, e.g. "Raspberry Pi 4 Model B".
@@ -159,4 +163,6 @@ pub struct Machine {
     pub led: &'static dyn Led,
     /// The starter of the other cores.
     pub core_starter: &'static dyn CoreStarter,
+    /// SD controllers in the order in which a card is looked for.
+    pub sd_hosts: Vec<&'static mut dyn SdHost, SD_HOSTS_MAX>,
 }

@@ -11,8 +11,12 @@ use barellama_abi::request::control;
 pub enum Origin {
     /// A prompt typed on the console: text is streamed and kept in the conversation.
     Conversation,
+    /// Raw text typed on the console to be continued: text is streamed.
+    Completion,
     /// A console command that prints what the engine emits.
     Command,
+    /// A console command for tools: JSON lines, the last of them by the kernel.
+    Score,
     /// A line of the autorun file: text is collected for a JSON line.
     Autorun,
 }

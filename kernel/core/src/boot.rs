@@ -1,0 +1,128 @@
+//! The order of things from the recognised board to the prompt. Read it like a list of contents.
+
+use barellama_arch::boot::BootFacts;
+use barellama_arch::{cores, interrupts, mmu, timer};
+use barellama_shell::report::{self, BannerFacts};
+
+use crate::autorun::Autorun;
+use crate::console::Console;
+use crate::engine::memory::{EngineMemory, MemoryError};
+use crate::engine::worker;
+use crate::facts::{MachineFacts, processor_name};
+use crate::kernel_loop::Kernel;
+use crate::led::Light;
+use crate::lifecycle::Lifecycle;
+use crate::loading::Loading;
+use crate::memory_plan::FreeMemory;
+use crate::payload::{EngineImage, PayloadError};
+use crate::platform::{Clock, Machine, PhysicalRange};
+use crate::requests::RequestTable;
+use crate::serial::{self, SerialWriter};
+use crate::{heap, interrupt, logging};
+
+/// How long the other cores have to come up.
+const CHECK_IN_NS: u64 = 100_000_000;
+
+/// Why the engine cannot be run at all.
+enum NoEngine {
+    /// The image holds none.
+    Payload(PayloadError),
+    /// It does not fit.
+    Memory(MemoryError),
+}
+
+/// Takes the machine over; never returns. Called once on core 0, with the final tables in use and interrupts masked.
+pub fn start(mut machine: Machine, facts: &BootFacts) -> ! {
+    heap::start();
+    logging::start();
+    let serial = serial::start(machine.console);
+    interrupt::start(machine.interrupts);
+    let light = Light::new(machine.led);
+    let arm_hz = machine.firmware.raise_arm_clock();
+    let core_count = start_cores(&machine);
+    let console = Console::new(SerialWriter(serial));
+    let mut free = plan_memory(&machine);
+    let engine = map_engine(&mut free);
+    interrupts::enable();
+
+    let machine_facts = MachineFacts::new(&machine, core_count);
+    print_banner(&machine_facts, &console, facts, arm_hz);
+    let hosts = core::mem::take(&mut machine.sd_hosts);
+    let (memory, problem) = match engine {
+        Ok(memory) => (Some(memory), None),
+        Err(problem) => (None, Some(problem)),
+    };
+    let mut kernel = Kernel {
+        loading: Loading::new(hosts, free, machine.placed_file),
+        engine: Lifecycle::new(memory, core_count, machine_facts.is_emulator),
+        facts: machine_facts,
+        serial,
+        console,
+        requests: RequestTable::new(),
+        autorun: Autorun::new(),
+        light,
+        next_check_ns: 0,
+    };
+    match problem {
+        Some(NoEngine::Payload(error)) => kernel.say(format_args!("{error}.")),
+        Some(NoEngine::Memory(error)) => kernel.say(format_args!("The engine could not be set up: {error}.")),
+        None => {}
+    }
+    kernel.open_console();
+    log::info!("kernel entry to prompt: {} us", timer::now_ns() / 1000);
+    kernel.run()
+}
+
+/// Starts the other cores; returns how many cores there are then.
+fn start_cores(machine: &Machine) -> usize {
+    let entry = cores::prepare_secondaries(worker::run);
+    let mut count = 1;
+    for core in 1..machine.cores {
+        let is_up = machine.core_starter.start(core, entry) && cores::wait_for_check_in(core, CHECK_IN_NS);
+        if !is_up {
+            log::error!("core {core} did not start");
+            break;
+        }
+        count += 1;
+    }
+    count
+}
+
+/// RAM without what is taken: firmware, device tree, kernel, the placed file.
+fn plan_memory(machine: &Machine) -> FreeMemory {
+    let (start, bytes) = mmu::kernel_physical_range();
+    let mut reserved = machine.reserved.clone();
+    // The machine leaves room in its list for these two.
+    let _ = reserved.push(PhysicalRange { start, bytes });
+    if let Some(file) = machine.placed_file {
+        let _ = reserved.push(file);
+    }
+    match FreeMemory::new(&machine.ram, &reserved) {
+        Ok(free) => free,
+        Err(error) => panic!("memory: {error}"),
+    }
+}
+
+fn map_engine(free: &mut FreeMemory) -> Result<EngineMemory, NoEngine> {
+    let window = mmu::payload().ok_or(NoEngine::Payload(PayloadError::NoPayload))?;
+    let image = EngineImage::parse(window).map_err(NoEngine::Payload)?;
+    EngineMemory::map(image, free).map_err(NoEngine::Memory)
+}
+
+fn print_banner(facts: &MachineFacts, console: &Console, boot: &BootFacts, arm_hz: Option<u32>) {
+    let banner = BannerFacts {
+        version: env!("CARGO_PKG_VERSION"),
+        board: facts.name,
+        processor: processor_name(boot.midr),
+        cores: facts.cores,
+        arm_hz: arm_hz.or_else(|| facts.firmware.clock_hz(Clock::Arm)),
+        ram_bytes: facts.ram_bytes,
+        baud: console.settings.baud,
+        has_watchdog: facts.has_watchdog,
+        is_emulator: facts.is_emulator,
+    };
+    let mut out = console.out;
+    // The serial line takes everything.
+    let _ = report::banner(&banner, &mut out);
+    log::info!("loaded at {:#x}, entered at EL{}, MIDR {:#x}", boot.load_address, boot.entry_level, boot.midr);
+}

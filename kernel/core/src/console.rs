@@ -1,0 +1,502 @@
+//! The console: what people type becomes commands, what the engine emits becomes text.
+
+use core::fmt::{self, Write};
+
+use barellama_abi::layout::REQUEST_SLOT_BYTES;
+use barellama_abi::outcome::{Outcome, StopReason};
+use barellama_abi::request::{RecordKind, RequestHeader, RequestKind, RequestWriter, SlotFull};
+use barellama_abi::syscall::{EmitKind, Phase};
+use barellama_shell::command::{self, Command, RenderSubject};
+use barellama_shell::conversation::Conversation;
+use barellama_shell::editor::{Event, LineEditor};
+use barellama_shell::report;
+use barellama_shell::settings::{Applies, Settings, Source};
+use static_cell::ConstStaticCell;
+
+use crate::kernel_loop::Kernel;
+use crate::lifecycle::Life;
+use crate::logging;
+use crate::requests::{Entry, Origin};
+use crate::serial::SerialWriter;
+
+/// What is shown when a line may be typed.
+pub const PROMPT: &str = "> ";
+
+/// Moves the cursor of the terminal a row up (ECMA-48, CUU).
+const CURSOR_UP: &str = "\x1b[1A";
+
+static EDITOR: ConstStaticCell<LineEditor> = ConstStaticCell::new(LineEditor::new());
+static SETTINGS: ConstStaticCell<Settings> = ConstStaticCell::new(Settings::new());
+static CONVERSATION: ConstStaticCell<Conversation> = ConstStaticCell::new(Conversation::new());
+static STAGING: ConstStaticCell<[u8; REQUEST_SLOT_BYTES as usize]> =
+    ConstStaticCell::new([0; REQUEST_SLOT_BYTES as usize]);
+static LINE: ConstStaticCell<LineCopy> = ConstStaticCell::new(LineCopy::new());
+
+/// The console's state.
+pub struct Console {
+    /// The line editor.
+    pub editor: &'static mut LineEditor,
+    /// What `/set` and the card's file set.
+    pub settings: &'static mut Settings,
+    /// Who said what.
+    pub conversation: &'static mut Conversation,
+    /// Where requests are put together.
+    staging: &'static mut [u8; REQUEST_SLOT_BYTES as usize],
+    /// The line that is being carried out.
+    line: Option<&'static mut LineCopy>,
+    /// Where text goes.
+    pub out: SerialWriter,
+    /// Whether the row above the editor's is the progress bar.
+    is_bar_above: bool,
+}
+
+/// A copy of the editor's line, so that the editor is free while the line is carried out.
+struct LineCopy {
+    bytes: [u8; barellama_shell::editor::LINE_BYTES_MAX],
+    length: usize,
+}
+
+impl LineCopy {
+    const fn new() -> Self {
+        Self { bytes: [0; barellama_shell::editor::LINE_BYTES_MAX], length: 0 }
+    }
+
+    fn set(&mut self, line: &str) {
+        self.length = line.len().min(self.bytes.len());
+        self.bytes[..self.length].copy_from_slice(&line.as_bytes()[..self.length]);
+    }
+
+    fn text(&self) -> &str {
+        core::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+    }
+}
+
+impl Console {
+    /// The console on a serial line. Called once.
+    #[must_use]
+    pub fn new(out: SerialWriter) -> Self {
+        Self {
+            editor: EDITOR.take(),
+            settings: SETTINGS.take(),
+            conversation: CONVERSATION.take(),
+            staging: STAGING.take(),
+            line: Some(LINE.take()),
+            out,
+            is_bar_above: false,
+        }
+    }
+}
+
+impl Kernel {
+    /// Shows the first prompt.
+    pub fn open_console(&mut self) {
+        self.next_line();
+    }
+
+    /// Gives a received byte to the editor and carries out what it completes.
+    pub fn receive(&mut self, byte: u8) {
+        let mut out = self.console.out;
+        match self.console.editor.feed(byte, &mut out) {
+            Some(Event::Line) => {
+                self.console.is_bar_above = false;
+                self.carry_out_lines();
+            }
+            Some(Event::Interrupt) => self.interrupt_requests(),
+            None => {}
+        }
+    }
+
+    /// Prints while the editor's row is taken away.
+    pub fn print(&mut self, write: impl FnOnce(&mut dyn Write) -> fmt::Result) {
+        self.console.is_bar_above = false;
+        let mut out = self.console.out;
+        self.console.editor.before_output(&mut out);
+        // The serial line takes everything.
+        let _ = write(&mut out);
+        self.console.editor.after_output(&mut out);
+    }
+
+    /// Draws the progress bar above the editor's row; over the bar that is there, if nothing was printed since.
+    pub fn draw_load(&mut self, facts: &report::LoadFacts) {
+        let is_bar_above = core::mem::replace(&mut self.console.is_bar_above, false);
+        self.print(|out| {
+            if is_bar_above {
+                out.write_str(CURSOR_UP)?;
+            }
+            report::load_progress(facts, out)?;
+            out.write_str("\r\n")
+        });
+        self.console.is_bar_above = true;
+    }
+
+    /// Output of a request, in the way its origin wants it.
+    pub fn deliver(&mut self, origin: Origin, kind: EmitKind, text: &str) {
+        match (origin, kind) {
+            (_, EmitKind::Error) => self.deliver_error(origin, text),
+            (Origin::Conversation, EmitKind::Text) => {
+                // A full transcript is reported when the next message is added.
+                let _ = self.console.conversation.append_assistant(text);
+                self.print_engine_text(text);
+            }
+            (Origin::Autorun, EmitKind::Text) => {
+                let _ = self.console.conversation.append_assistant(text);
+            }
+            (Origin::Autorun, _) => {}
+            _ => self.print_engine_text(text),
+        }
+    }
+
+    /// Output of the preparation of the model.
+    pub fn deliver_report(&mut self, kind: EmitKind, text: &str) {
+        match kind {
+            EmitKind::Error => self.say(format_args!("The model was refused: {}", text.trim_end())),
+            _ => {
+                for line in text.lines() {
+                    log::info!("{line}");
+                }
+                self.print_engine_text(text);
+            }
+        }
+    }
+
+    /// What is shown of progress.
+    pub fn show_progress(&mut self, _phase: Phase, _done: u64, _total: u64) {}
+
+    /// A request ended: the numbers, and the next line.
+    pub fn end_request(&mut self, entry: &Entry, outcome: &Outcome) {
+        self.engine.requests_ended += 1;
+        self.engine.generated_tokens += u64::from(outcome.generated_tokens);
+        self.engine.last_outcome = *outcome;
+        match entry.origin {
+            Origin::Conversation => self.end_turn(outcome),
+            Origin::Completion => self.print_statistics(outcome),
+            Origin::Score => self.print_score_end(outcome),
+            Origin::Command => {}
+            Origin::Autorun => return self.end_autorun_prompt(outcome),
+        }
+        self.next_line();
+    }
+
+    /// Puts a request together and hands it to the engine. `false` if it could not be; the user was told why.
+    pub fn submit(
+        &mut self,
+        origin: Origin,
+        header: impl FnOnce(&Settings, u32) -> RequestHeader,
+        records: impl FnOnce(&mut RequestWriter<'_>, &Settings, &Conversation) -> Result<(), SlotFull>,
+    ) -> bool {
+        if self.engine.life != Life::Ready {
+            let state = self.engine.life.name();
+            self.refuse(origin, format_args!("The engine cannot answer now: {state}."));
+            return false;
+        }
+        let Some((slot, id)) = self.requests.free_slot() else {
+            self.refuse(origin, format_args!("All request slots are taken: wait for an answer to end."));
+            return false;
+        };
+        let header = header(self.console.settings, id);
+        let written = RequestWriter::new(self.console.staging, header).and_then(|mut writer| {
+            records(&mut writer, self.console.settings, self.console.conversation)?;
+            Ok(writer.length())
+        });
+        let Ok(length) = written else {
+            self.refuse(
+                origin,
+                format_args!("The request is longer than {REQUEST_SLOT_BYTES} bytes: shorten it or /reset."),
+            );
+            return false;
+        };
+        let written =
+            self.engine.memory.as_ref().map(|memory| memory.write_request(slot, &self.console.staging[..length]));
+        let Some(Ok(())) = written else {
+            self.refuse(origin, format_args!("The request could not be handed to the engine."));
+            return false;
+        };
+        let deadline_ns = match self.console.settings.request_deadline_ms {
+            0 => None,
+            limit_ms => Some(barellama_arch::timer::now_ns() + u64::from(limit_ms) * 1_000_000),
+        };
+        self.requests.submit(slot, id, origin, length, deadline_ns);
+        true
+    }
+
+    fn refuse(&mut self, origin: Origin, sentence: fmt::Arguments<'_>) {
+        let mut text = heapless::String::<256>::new();
+        // A sentence that is cut off still tells.
+        let _ = text.write_fmt(sentence);
+        self.deliver_error(origin, &text);
+    }
+
+    fn deliver_error(&mut self, origin: Origin, text: &str) {
+        log::warn!("request refused: {}", text.trim_end());
+        match origin {
+            Origin::Score => self
+                .print(|out| write!(out, "{{\"error\":{}}}\r\n", barellama_shell::json::JsonString(text.trim_end()))),
+            Origin::Autorun => self.autorun.note_error(text.trim_end()),
+            _ => self.print(|out| write!(out, "error: {}\r\n", text.trim_end())),
+        }
+    }
+
+    fn interrupt_requests(&mut self) {
+        let now_ns = barellama_arch::timer::now_ns();
+        for origin in [Origin::Conversation, Origin::Completion, Origin::Command, Origin::Score] {
+            let asked = self.requests.cancel(origin, now_ns);
+            self.write_controls(asked);
+        }
+    }
+
+    /// Shows the prompt; carries out lines that were typed ahead.
+    fn next_line(&mut self) {
+        let mut out = self.console.out;
+        if let Some(Event::Line) = self.console.editor.redraw(PROMPT, &mut out) {
+            self.carry_out_lines();
+        }
+    }
+
+    fn carry_out_lines(&mut self) {
+        loop {
+            // Taken for the time of the command, so that the command may use the console.
+            let Some(line) = self.console.line.take() else { return };
+            line.set(self.console.editor.line());
+            let is_busy = self.carry_out(line.text());
+            self.console.line = Some(line);
+            if is_busy {
+                return;
+            }
+            let mut out = self.console.out;
+            if self.console.editor.redraw(PROMPT, &mut out).is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Carries out a line. Returns whether the engine works for it now.
+    fn carry_out(&mut self, line: &str) -> bool {
+        match command::parse(line) {
+            Ok(command) => self.execute(command),
+            Err(error) => {
+                self.print(|out| write!(out, "{error}\r\n"));
+                false
+            }
+        }
+    }
+
+    fn execute(&mut self, command: Command<'_>) -> bool {
+        match command {
+            Command::Nothing => {}
+            Command::Prompt(text) => return self.ask(text),
+            Command::Help => self.print(|out| command::write_help(out)),
+            Command::Status => self.print_status(),
+            Command::Memory => self.print_memory(),
+            Command::Model => return self.submit_plain(Origin::Command, RequestKind::Describe),
+            Command::Reset => return self.reset_conversation(),
+            Command::Log => self.print_log(),
+            Command::Reboot => self.reboot(),
+            Command::Restart => self.restart_by_hand(),
+            Command::Settings => self.print_settings(),
+            Command::Setting(key) => self.print_setting(key),
+            Command::Set { key, value } => self.set(key, value),
+            Command::ShowSystem => self.print_setting("system"),
+            Command::System(text) => self.set("system", text),
+            Command::Tokens(text) => return self.submit_text(Origin::Command, RequestKind::Tokenize, &text),
+            Command::Raw(text) => return self.submit_text(Origin::Completion, RequestKind::Generate, &text),
+            Command::Detokenize(ids) => {
+                return self.submit(
+                    Origin::Command,
+                    |settings, id| settings.request_header(id, RequestKind::Detokenize),
+                    |writer, _, _| writer.ids(RecordKind::TokenIds, &ids),
+                );
+            }
+            Command::Score(score) => {
+                return self.submit(
+                    Origin::Score,
+                    |_, id| score.header(id),
+                    |writer, settings, _| {
+                        score.write_records(writer)?;
+                        settings.write_records(writer)
+                    },
+                );
+            }
+            Command::Render(subject) => return self.render(&subject),
+        }
+        false
+    }
+
+    fn ask(&mut self, text: &str) -> bool {
+        if self.engine.life != Life::Ready {
+            return self.submit_plain(Origin::Conversation, RequestKind::Generate);
+        }
+        let pushed = self.console.conversation.push_user(text);
+        if let Err(full) = pushed {
+            self.print(|out| write!(out, "{full}\r\n"));
+            return false;
+        }
+        let is_submitted = self.submit_conversation(Origin::Conversation, RequestKind::Generate);
+        if is_submitted {
+            // A full transcript is reported when the next message is added.
+            let _ = self.console.conversation.begin_assistant();
+        } else {
+            self.console.conversation.abandon_turn();
+        }
+        is_submitted
+    }
+
+    /// Submits the conversation as it stands.
+    pub fn submit_conversation(&mut self, origin: Origin, kind: RequestKind) -> bool {
+        self.submit(
+            origin,
+            |settings, id| settings.request_header(id, kind),
+            |writer, settings, conversation| conversation.write_request(writer, settings),
+        )
+    }
+
+    fn submit_plain(&mut self, origin: Origin, kind: RequestKind) -> bool {
+        self.submit(origin, |settings, id| settings.request_header(id, kind), |_, _, _| Ok(()))
+    }
+
+    fn submit_text(&mut self, origin: Origin, kind: RequestKind, text: &str) -> bool {
+        self.submit(
+            origin,
+            |settings, id| settings.request_header(id, kind),
+            |writer, settings, _| {
+                writer.record(RecordKind::Prompt, text.as_bytes())?;
+                settings.write_records(writer)
+            },
+        )
+    }
+
+    fn render(&mut self, subject: &RenderSubject<'_>) -> bool {
+        self.submit(
+            Origin::Command,
+            |settings, id| settings.request_header(id, RequestKind::Render),
+            |writer, settings, conversation| match subject {
+                RenderSubject::Conversation => conversation.write_request(writer, settings),
+                RenderSubject::Text(text) => {
+                    conversation.write_request(writer, settings)?;
+                    writer.record(RecordKind::User, text.as_bytes())
+                }
+                RenderSubject::Messages(messages) => {
+                    command::write_messages(messages, writer)?;
+                    settings.write_records(writer)
+                }
+            },
+        )
+    }
+
+    fn reset_conversation(&mut self) -> bool {
+        self.console.conversation.clear();
+        self.print(|out| out.write_str("The conversation was forgotten.\r\n"));
+        self.engine.life == Life::Ready && self.submit_plain(Origin::Command, RequestKind::Reset)
+    }
+
+    fn end_turn(&mut self, outcome: &Outcome) {
+        match outcome.stop_reason {
+            StopReason::Error | StopReason::Fault => self.console.conversation.abandon_turn(),
+            _ => self.console.conversation.finish_assistant(),
+        }
+        self.print_statistics(outcome);
+        if outcome.stop_reason == StopReason::ContextFull {
+            self.print(|out| out.write_str("The context is full: /reset begins a new conversation.\r\n"));
+        }
+    }
+
+    fn print_statistics(&mut self, outcome: &Outcome) {
+        self.print(|out| {
+            out.write_str("\r\n")?;
+            report::answer_statistics(outcome, out)
+        });
+    }
+
+    fn print_score_end(&mut self, outcome: &Outcome) {
+        self.print(|out| {
+            write!(
+                out,
+                "{{\"done\":true,\"stop\":\"{}\",\"prompt_tokens\":{},\"reused_tokens\":{},\"generated_tokens\":{},\
+                 \"context_used_tokens\":{},\"context_tokens\":{},\"prompt_ns\":{},\"decode_ns\":{}}}\r\n",
+                outcome.stop_reason.name(),
+                outcome.prompt_tokens,
+                outcome.reused_tokens,
+                outcome.generated_tokens,
+                outcome.context_used_tokens,
+                outcome.context_tokens,
+                outcome.prompt_ns,
+                outcome.decode_ns
+            )
+        });
+    }
+
+    fn print_settings(&mut self) {
+        let mut out = self.console.out;
+        self.console.editor.before_output(&mut out);
+        let _ = report::settings_table(self.console.settings, &mut out);
+        self.console.editor.after_output(&mut out);
+    }
+
+    fn print_setting(&mut self, key: &str) {
+        let mut out = self.console.out;
+        self.console.editor.before_output(&mut out);
+        let _ = match self.console.settings.write_value(key, &mut out) {
+            Ok(()) => out.write_str("\r\n"),
+            Err(error) => write!(out, "{error}\r\n"),
+        };
+        self.console.editor.after_output(&mut out);
+    }
+
+    fn set(&mut self, key: &str, value: &str) {
+        match self.console.settings.set(key, value, Source::Console) {
+            Ok(info) => {
+                let when = match info.applies {
+                    Applies::NextRequest => "from the next request on",
+                    Applies::Boot => "from the next boot on",
+                };
+                let name = info.name;
+                self.print(|out| write!(out, "{name} is set, {when}.\r\n"));
+            }
+            Err(error) => self.print(|out| write!(out, "{error}\r\n")),
+        }
+    }
+
+    fn print_log(&mut self) {
+        let mut offset = 0;
+        let mut part = [0; 256];
+        let mut out = self.console.out;
+        self.console.editor.before_output(&mut out);
+        loop {
+            let count = logging::copy_to(offset, &mut part);
+            if count == 0 {
+                break;
+            }
+            offset += count;
+            for byte in &part[..count] {
+                match byte {
+                    b'\n' => self.serial.write(b"\r\n"),
+                    // The engine's lines are no more trusted than its text.
+                    0..=0x1F | 0x7F => self.serial.write(b"?"),
+                    byte => self.serial.write(&[*byte]),
+                }
+            }
+        }
+        self.console.editor.after_output(&mut out);
+    }
+
+    fn reboot(&mut self) {
+        self.print(|out| out.write_str("Rebooting.\r\n"));
+        self.serial.flush();
+        self.facts.power.reboot();
+    }
+
+    /// Prints text that the engine made: newlines become line ends, other control characters are not passed on, so that a model
+    /// cannot drive the terminal.
+    fn print_engine_text(&mut self, text: &str) {
+        self.print(|out| {
+            for character in text.chars() {
+                match character {
+                    '\n' => out.write_str("\r\n")?,
+                    '\t' => out.write_char('\t')?,
+                    character if character.is_control() => {}
+                    character => out.write_char(character)?,
+                }
+            }
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,184 @@
+//! What all cores share while the engine runs.
+//!
+//! Core 0 starts and stops the engine; cores 1 to 3 follow. A core that faults asks for the stop itself.
+
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use barellama_abi::fault::{FaultKind, FaultReport};
+use barellama_abi::layout::{CORES_MAX, Region};
+use barellama_arch::syndrome::{self, Syndrome};
+use barellama_arch::user::UserContext;
+use spin::Mutex;
+
+use crate::interrupt;
+
+/// The one team.
+pub static TEAM: Team = Team::new();
+
+/// A fault with the registers of the core that met it.
+#[derive(Clone, Debug)]
+pub struct CapturedFault {
+    /// What happened.
+    pub report: FaultReport,
+    /// The registers of that core when it left EL0.
+    pub context: UserContext,
+}
+
+/// Shared state of the cores.
+pub struct Team {
+    /// Counts starts; a core takes part in each start once.
+    generation: AtomicU32,
+    is_stopping: AtomicBool,
+    entry: AtomicU64,
+    cores: AtomicU32,
+    is_idle: [AtomicBool; CORES_MAX],
+    wake_pending: [AtomicBool; CORES_MAX],
+    /// Where each core was when it last left EL0 by an interrupt: what a late step is reported with.
+    last_pc: [AtomicU64; CORES_MAX],
+    fault: Mutex<Option<CapturedFault>>,
+}
+
+impl Team {
+    const fn new() -> Self {
+        Self {
+            generation: AtomicU32::new(0),
+            is_stopping: AtomicBool::new(false),
+            entry: AtomicU64::new(0),
+            cores: AtomicU32::new(1),
+            is_idle: [const { AtomicBool::new(true) }; CORES_MAX],
+            wake_pending: [const { AtomicBool::new(false) }; CORES_MAX],
+            last_pc: [const { AtomicU64::new(0) }; CORES_MAX],
+            fault: Mutex::new(None),
+        }
+    }
+
+    /// Starts the engine on cores 1 to `cores - 1`; core 0 enters by itself. All cores must be idle.
+    pub fn start(&self, entry: u64, cores: usize) {
+        for core in 0..CORES_MAX {
+            self.wake_pending[core].store(false, Ordering::Relaxed);
+            self.last_pc[core].store(0, Ordering::Relaxed);
+        }
+        for core in 1..cores.min(CORES_MAX) {
+            self.is_idle[core].store(false, Ordering::Relaxed);
+        }
+        *self.fault.lock() = None;
+        self.entry.store(entry, Ordering::Relaxed);
+        self.cores.store(u32::try_from(cores).unwrap_or(1), Ordering::Relaxed);
+        self.is_stopping.store(false, Ordering::Relaxed);
+        // Release: whoever sees the new generation sees the entry and the memory that was prepared.
+        self.generation.fetch_add(1, Ordering::Release);
+        interrupt::wake(others(0));
+    }
+
+    /// Asks all cores to leave the engine.
+    pub fn stop(&self, core: usize) {
+        self.is_stopping.store(true, Ordering::Release);
+        interrupt::wake(others(core));
+    }
+
+    /// Whether the cores have to leave the engine.
+    pub fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Acquire)
+    }
+
+    /// Whether cores 1 to 3 are all out of the engine.
+    pub fn are_workers_idle(&self) -> bool {
+        self.is_idle[1..].iter().all(|is_idle| is_idle.load(Ordering::Acquire))
+    }
+
+    /// The number of the latest start.
+    pub fn generation(&self) -> u32 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// First instruction of the engine.
+    pub fn entry(&self) -> u64 {
+        self.entry.load(Ordering::Relaxed)
+    }
+
+    /// Whether a core takes part in the latest start.
+    pub fn takes_part(&self, core: usize) -> bool {
+        core < self.cores.load(Ordering::Relaxed) as usize
+    }
+
+    /// Says that a worker is out of the engine.
+    pub fn note_idle(&self, core: usize) {
+        self.is_idle[core].store(true, Ordering::Release);
+        interrupt::wake(1);
+    }
+
+    /// Notes where a core was when it left EL0.
+    pub fn note_pc(&self, core: usize, pc: u64) {
+        self.last_pc[core].store(pc, Ordering::Relaxed);
+    }
+
+    /// Where each core last was in EL0.
+    pub fn last_pcs(&self) -> [u64; CORES_MAX] {
+        core::array::from_fn(|core| self.last_pc[core].load(Ordering::Relaxed))
+    }
+
+    /// Wakes parked cores. The flag is set before the interrupt is sent, so that a core that is just going to sleep sees one or
+    /// the other.
+    pub fn wake(&self, core_mask: u32, from: usize) {
+        for core in (0..CORES_MAX).filter(|core| core_mask & (1 << core) != 0) {
+            self.wake_pending[core].store(true, Ordering::Release);
+        }
+        let targets = core_mask & others(from);
+        if targets != 0 {
+            interrupt::wake(targets);
+        }
+    }
+
+    /// Takes the wake-up of a core, if there is one.
+    pub fn take_wake(&self, core: usize) -> bool {
+        self.wake_pending[core].swap(false, Ordering::AcqRel)
+    }
+
+    /// Notes a fault that the processor raised and asks for the stop. The first one counts.
+    pub fn raise(&self, core: usize, syndrome: &Syndrome, context: &UserContext, request_id: u32) {
+        let classified = syndrome::classify(syndrome);
+        let report = FaultReport {
+            kind: classified.kind,
+            core: core as u32,
+            esr_el1: syndrome.esr,
+            far_el1: classified.far.unwrap_or(0),
+            elr_el1: syndrome.elr,
+            region: Region::of(classified.address),
+            request_id,
+        };
+        self.raise_report(report, context);
+    }
+
+    /// Notes a fault that the kernel found (an unknown call, a deadline) and asks for the stop. The first one counts.
+    pub fn raise_kind(&self, core: usize, kind: FaultKind, context: &UserContext, request_id: u32) {
+        let report = FaultReport {
+            kind,
+            core: core as u32,
+            esr_el1: 0,
+            far_el1: 0,
+            elr_el1: context.pc,
+            region: Region::of(context.pc),
+            request_id,
+        };
+        self.raise_report(report, context);
+    }
+
+    /// The fault for which the engine was stopped.
+    pub fn take_fault(&self) -> Option<CapturedFault> {
+        self.fault.lock().take()
+    }
+
+    fn raise_report(&self, report: FaultReport, context: &UserContext) {
+        let mut first = self.fault.lock();
+        if first.is_none() {
+            *first = Some(CapturedFault { report, context: context.clone() });
+        }
+        drop(first);
+        self.stop(report.core as usize);
+    }
+}
+
+/// The mask of all cores but one.
+fn others(core: usize) -> u32 {
+    ((1 << CORES_MAX) - 1) & !(1 << core)
+}

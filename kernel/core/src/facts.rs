@@ -1,0 +1,66 @@
+//! What the machine is: kept for banners, tables and the control of power.
+
+use crate::platform::{Firmware, Machine, PhysicalRange, Power};
+
+/// The lasting part of [`Machine`].
+pub struct MachineFacts {
+    /// For people.
+    pub name: &'static str,
+    /// Cores in use.
+    pub cores: usize,
+    /// All RAM, in bytes.
+    pub ram_bytes: u64,
+    /// Whether the watchdog may be armed.
+    pub has_watchdog: bool,
+    /// Whether it is an emulator.
+    pub is_emulator: bool,
+    /// A file that the firmware placed in memory.
+    pub placed_file: Option<PhysicalRange>,
+    /// The firmware.
+    pub firmware: &'static dyn Firmware,
+    /// Reset and power.
+    pub power: &'static dyn Power,
+}
+
+impl MachineFacts {
+    /// The facts of a machine on which `cores` cores have started.
+    #[must_use]
+    pub fn new(machine: &Machine, cores: usize) -> Self {
+        Self {
+            name: machine.name,
+            cores,
+            ram_bytes: crate::memory_plan::total_bytes(&machine.ram),
+            has_watchdog: machine.has_watchdog,
+            is_emulator: machine.is_emulator,
+            placed_file: machine.placed_file,
+            firmware: machine.firmware,
+            power: machine.power,
+        }
+    }
+}
+
+/// For people: which processor MIDR_EL1 names (Arm ARM D24.2.122).
+#[must_use]
+pub const fn processor_name(midr_el1: u64) -> &'static str {
+    match (midr_el1 >> 24 & 0xFF, midr_el1 >> 4 & 0xFFF) {
+        (0x41, 0xD03) => "Cortex-A53",
+        (0x41, 0xD05) => "Cortex-A55",
+        (0x41, 0xD07) => "Cortex-A57",
+        (0x41, 0xD08) => "Cortex-A72",
+        (0x41, 0xD0B) => "Cortex-A76",
+        _ => "AArch64",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::processor_name;
+
+    #[test]
+    fn the_pi_cores_are_known() {
+        assert_eq!(processor_name(0x410F_D083), "Cortex-A72");
+        assert_eq!(processor_name(0x410F_D034), "Cortex-A53");
+        assert_eq!(processor_name(0x414F_D0B1), "Cortex-A76");
+        assert_eq!(processor_name(0), "AArch64");
+    }
+}

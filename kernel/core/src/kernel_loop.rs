@@ -1,0 +1,137 @@
+//! The one loop of the kernel, on core 0, with interrupts enabled: serial line, card, engine, deadlines, light.
+//!
+//! It never waits for anything; what takes long is cut into slices. When nothing is to be done it enters the engine, and when the
+//! engine has nothing to do either, it sleeps.
+
+use barellama_arch::{interrupts, timer};
+
+use crate::autorun::Autorun;
+use crate::console::Console;
+use crate::engine::calls;
+use crate::engine::main_thread::{Left, State};
+use crate::engine::team::TEAM;
+use crate::facts::MachineFacts;
+use crate::led::Light;
+use crate::lifecycle::Lifecycle;
+use crate::loading::Loading;
+use crate::requests::RequestTable;
+use crate::serial::Serial;
+
+/// Everything that the loop works on. It lives on core 0 alone, so nothing in it is locked.
+pub struct Kernel {
+    /// What the machine is.
+    pub facts: MachineFacts,
+    /// The serial line.
+    pub serial: &'static Serial,
+    /// Editor, settings, conversation.
+    pub console: Console,
+    /// The card and the model on its way into memory.
+    pub loading: Loading,
+    /// The engine's life.
+    pub engine: Lifecycle,
+    /// Requests on their way to the engine or in its hands.
+    pub requests: RequestTable,
+    /// The prompts of the autorun file.
+    pub autorun: Autorun,
+    /// The activity LED.
+    pub light: Light,
+    /// When deadlines are looked at next, in nanoseconds since start.
+    pub next_check_ns: u64,
+}
+
+/// How often deadlines and the light are looked at.
+const CHECK_NS: u64 = 20_000_000;
+
+impl Kernel {
+    /// Never returns.
+    pub fn run(&mut self) -> ! {
+        loop {
+            let mut has_worked = self.read_serial();
+            has_worked |= self.step_loading();
+            has_worked |= self.follow_engine();
+            self.check_time();
+            has_worked |= self.run_engine();
+            if !has_worked {
+                self.sleep();
+            }
+        }
+    }
+
+    /// Gives received bytes to the editor. Returns whether there were any.
+    fn read_serial(&mut self) -> bool {
+        let mut has_worked = false;
+        while let Some(byte) = self.serial.read() {
+            has_worked = true;
+            self.receive(byte);
+        }
+        has_worked
+    }
+
+    /// Deadlines, the light: what is looked at now and then.
+    fn check_time(&mut self) {
+        let now_ns = timer::now_ns();
+        if now_ns < self.next_check_ns {
+            return;
+        }
+        self.next_check_ns = now_ns + CHECK_NS;
+        self.check_deadlines(now_ns);
+        self.light.show(self.light_signal(), now_ns);
+    }
+
+    /// Lets core 0's engine thread go on if it can. Returns whether it did.
+    fn run_engine(&mut self) -> bool {
+        if !self.may_enter() {
+            return false;
+        }
+        match self.engine.main.run() {
+            Left::Interrupted => {}
+            Left::Call(arguments) => self.serve(&arguments),
+            Left::UnknownCall => {
+                let request_id = self.request_in_flight();
+                let context = self.engine.main.context();
+                TEAM.raise_kind(0, barellama_abi::fault::FaultKind::UnknownCall, context, request_id);
+            }
+            Left::Fault(syndrome) => {
+                let request_id = self.request_in_flight();
+                TEAM.raise(0, &syndrome, self.engine.main.context(), request_id);
+            }
+        }
+        true
+    }
+
+    /// Whether the thread can go on; ends the call that it waits in when its time has come.
+    fn may_enter(&mut self) -> bool {
+        if TEAM.is_stopping() {
+            return false;
+        }
+        match self.engine.main.state() {
+            State::Stopped => false,
+            State::Runnable => true,
+            State::Parked(arguments) => match calls::may_leave_park(0, &arguments) {
+                Ok(false) => false,
+                Ok(true) => {
+                    self.engine.main.answer(Ok((0, 0)));
+                    true
+                }
+                Err(error) => {
+                    self.engine.main.answer(Err(error));
+                    true
+                }
+            },
+            State::WaitsForWork => self.hand_over_request(),
+            State::WaitsForRoom(arguments) => {
+                self.emit(&arguments);
+                matches!(self.engine.main.state(), State::Runnable)
+            }
+        }
+    }
+
+    /// Sleeps until an interrupt, unless there is something to do. Looked at with interrupts masked, and a pending interrupt ends
+    /// the sleep even so: nothing is missed.
+    fn sleep(&mut self) {
+        let _masked = interrupts::mask();
+        if !self.serial.has_input() && !self.may_enter() && !TEAM.is_stopping() {
+            interrupts::wait_for_interrupt();
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! The engine's life: started with a model, stopped by a fault or a deadline, restarted with the model still in memory.
+
+use barellama_abi::boot_info::BootInfo;
+use barellama_abi::fault::FaultKind;
+use barellama_abi::outcome::{Outcome, StopReason};
+use barellama_arch::{registers, timer};
+use barellama_shell::report::{self, Consequence, FaultFacts, Registers};
+use heapless::Deque;
+
+use crate::engine::main_thread::MainThread;
+use crate::engine::memory::{EngineMemory, ModelMapping};
+use crate::engine::team::{CapturedFault, TEAM};
+use crate::interrupt;
+use crate::kernel_loop::Kernel;
+use crate::led::Signal;
+use crate::requests::Overdue;
+
+/// How far the engine is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// There is no model in memory.
+    NoModel,
+    /// The engine reads and prepares the model.
+    Preparing,
+    /// It takes requests.
+    Ready,
+    /// It refused the model and said why.
+    Refused,
+    /// It faulted too often, or faulted while preparing.
+    Down,
+}
+
+impl Life {
+    /// For the status table.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoModel => "no model",
+            Self::Preparing => "preparing the model",
+            Self::Ready => "ready",
+            Self::Refused => "model refused",
+            Self::Down => "down: /restart starts it again",
+        }
+    }
+}
+
+/// So many faults within [`FAULT_WINDOW_NS`] leave the engine down.
+const FAULTS_MAX: usize = 8;
+const FAULT_WINDOW_NS: u64 = 10_000_000_000;
+/// Shortest step budget that is set automatically.
+const STEP_BUDGET_MIN_NS: u64 = 2_000_000_000;
+/// Step budget before any step was measured, and shortest one in an emulator.
+const STEP_BUDGET_UNMEASURED_NS: u64 = 120_000_000_000;
+
+/// The engine and what the kernel knows about it.
+pub struct Lifecycle {
+    /// Its own memory; `None` if the image holds no engine.
+    pub memory: Option<EngineMemory>,
+    /// The model that is mapped for it.
+    pub model: Option<ModelMapping>,
+    /// Core 0 in it.
+    pub main: MainThread,
+    /// How far it is.
+    pub life: Life,
+    /// Cores it runs on.
+    pub cores: usize,
+    /// Faults since the start of the kernel.
+    pub faults: u64,
+    /// Restarts since the start of the kernel.
+    pub restarts: u64,
+    /// Tokens generated since the start of the kernel.
+    pub generated_tokens: u64,
+    /// Requests ended since the start of the kernel.
+    pub requests_ended: u64,
+    /// The last outcome.
+    pub last_outcome: Outcome,
+    recent_faults_ns: Deque<u64, FAULTS_MAX>,
+    longest_step_ns: u64,
+    prepare_progress_ns: u64,
+    is_emulator: bool,
+}
+
+impl Lifecycle {
+    /// An engine without a model.
+    #[must_use]
+    pub fn new(memory: Option<EngineMemory>, cores: usize, is_emulator: bool) -> Self {
+        Self {
+            memory,
+            model: None,
+            main: MainThread::stopped(),
+            life: Life::NoModel,
+            cores,
+            faults: 0,
+            restarts: 0,
+            generated_tokens: 0,
+            requests_ended: 0,
+            last_outcome: Outcome::default(),
+            recent_faults_ns: Deque::new(),
+            longest_step_ns: 0,
+            prepare_progress_ns: 0,
+            is_emulator,
+        }
+    }
+
+    /// Notes a step of the engine, for the budget and against the deadline.
+    pub fn note_step(&mut self, since_ns: u64, now_ns: u64) {
+        self.longest_step_ns = self.longest_step_ns.max(now_ns.saturating_sub(since_ns));
+    }
+
+    /// Notes progress while preparing.
+    pub fn note_prepare_progress(&mut self, now_ns: u64) {
+        self.prepare_progress_ns = now_ns;
+    }
+
+    /// How long a step may take: as set, or ten times the longest one that was measured.
+    #[must_use]
+    pub fn step_budget_ns(&self, set_ms: u32) -> u64 {
+        if set_ms != 0 {
+            return u64::from(set_ms) * 1_000_000;
+        }
+        let is_measured = self.longest_step_ns != 0 && !self.is_emulator;
+        let shortest_ns = if is_measured { STEP_BUDGET_MIN_NS } else { STEP_BUDGET_UNMEASURED_NS };
+        shortest_ns.max(self.longest_step_ns.saturating_mul(10))
+    }
+
+    /// Notes a fault; whether there were too many of late.
+    fn note_fault(&mut self, now_ns: u64) -> bool {
+        self.faults += 1;
+        if self.recent_faults_ns.is_full() {
+            self.recent_faults_ns.pop_front();
+        }
+        // Cannot fail: there is room now.
+        let _ = self.recent_faults_ns.push_back(now_ns);
+        let oldest_ns = self.recent_faults_ns.front().copied().unwrap_or(0);
+        self.recent_faults_ns.is_full() && now_ns.saturating_sub(oldest_ns) < FAULT_WINDOW_NS
+    }
+}
+
+impl Kernel {
+    /// Starts the engine with the model that is mapped.
+    pub fn start_engine(&mut self) {
+        let (Some(memory), Some(model)) = (&self.engine.memory, &self.engine.model) else { return };
+        let settings = &self.console.settings;
+        let info = BootInfo {
+            model_file_bytes: model.file_bytes(),
+            model_region_bytes: model.memory().model_bytes(),
+            arena_bytes: model.memory().arena_bytes(),
+            cores: self.engine.cores as u32,
+            model_is_sealed: model.is_sealed(),
+            context_tokens: settings.context,
+            sessions: settings.sessions.max(1),
+            id_aa64isar0_el1: registers::id_aa64isar0(),
+            id_aa64pfr0_el1: registers::id_aa64pfr0(),
+        };
+        if let Err(error) = memory.restore(&info) {
+            self.engine.life = Life::Down;
+            self.say(format_args!("The engine's memory could not be restored: {error}"));
+            return;
+        }
+        self.engine.life = Life::Preparing;
+        self.engine.prepare_progress_ns = timer::now_ns();
+        TEAM.start(memory.entry(), self.engine.cores);
+        self.engine.main.start();
+    }
+
+    /// Carries on when the engine was asked to stop: once all cores are out of it, reports and restarts. Returns whether there was
+    /// something to do.
+    pub fn follow_engine(&mut self) -> bool {
+        if !TEAM.is_stopping() {
+            return false;
+        }
+        self.engine.main.stop();
+        if !TEAM.are_workers_idle() {
+            return false;
+        }
+        let Some(fault) = TEAM.take_fault() else { return false };
+        let consequence = self.judge_fault();
+        self.report_fault(&fault, consequence);
+        self.end_all_requests();
+        match consequence {
+            Consequence::Restart => self.restart(),
+            Consequence::ReadModelAgain => {
+                self.discard_model();
+                self.begin_loading();
+            }
+            Consequence::RebootNeeded => self.discard_model(),
+            Consequence::StayStopped => self.engine.life = Life::Down,
+        }
+        true
+    }
+
+    /// Starts the engine again because the user asked for it.
+    pub fn restart_by_hand(&mut self) {
+        self.engine.recent_faults_ns.clear();
+        match (&self.engine.model, self.engine.life) {
+            (None, _) => self.begin_loading(),
+            (Some(_), Life::Down | Life::Refused) => self.restart(),
+            (Some(_), _) => self.say(format_args!("The engine runs.")),
+        }
+    }
+
+    /// Stops the engine for what is overdue.
+    pub fn check_deadlines(&mut self, now_ns: u64) {
+        if TEAM.is_stopping() {
+            return;
+        }
+        let budget_ns = self.engine.step_budget_ns(self.console.settings.step_deadline_ms);
+        let expired = self.requests.expire(now_ns);
+        self.write_controls(expired);
+        let is_prepare_late = self.engine.life == Life::Preparing
+            && now_ns.saturating_sub(self.engine.prepare_progress_ns) > budget_ns.max(STEP_BUDGET_UNMEASURED_NS);
+        let late = self.requests.overdue(now_ns, budget_ns);
+        let (kind, request_id) = match late {
+            Some((entry, Overdue::Step)) => (FaultKind::StepDeadline, entry.id),
+            Some((entry, Overdue::Request)) => (FaultKind::RequestDeadline, entry.id),
+            None if is_prepare_late => (FaultKind::StepDeadline, 0),
+            None => return,
+        };
+        for (core, pc) in TEAM.last_pcs().iter().enumerate() {
+            log::warn!("late step: core {core} was last seen at {pc:#x}");
+        }
+        TEAM.raise_kind(0, kind, self.engine.main.context(), request_id);
+    }
+
+    /// Writes the control words of the slots that were asked to stop.
+    pub fn write_controls(&self, asked: [bool; barellama_abi::layout::REQUEST_SLOTS]) {
+        let Some(memory) = &self.engine.memory else { return };
+        for (slot, entry) in self.requests.entries() {
+            if asked[slot] {
+                memory.write_control(slot, entry.control);
+            }
+        }
+    }
+
+    /// What the LED shows.
+    #[must_use]
+    pub fn light_signal(&self) -> Signal {
+        match self.engine.life {
+            Life::NoModel if self.loading.is_busy() => Signal::Loading,
+            Life::NoModel => Signal::NoModel,
+            Life::Preparing => Signal::Loading,
+            Life::Ready => Signal::Ready,
+            Life::Refused => Signal::Refused,
+            Life::Down => Signal::Down,
+        }
+    }
+
+    fn report_fault(&mut self, fault: &CapturedFault, consequence: Consequence) {
+        let report = &fault.report;
+        log::error!(
+            "engine fault: {} on core {} at {:#x}, address {:#x} ({}), request {}",
+            report.kind.name(),
+            report.core,
+            report.elr_el1,
+            report.far_el1,
+            report.region.name(),
+            report.request_id
+        );
+        let registers = Registers { general: fault.context.x, sp_el0: fault.context.sp, spsr_el1: fault.context.flags };
+        let facts = FaultFacts { report, registers: Some(&registers), consequence };
+        self.print(|out| report::fault(&facts, out));
+    }
+
+    fn end_all_requests(&mut self) {
+        while let Some(entry) = self.requests.take_any() {
+            let outcome = Outcome { stop_reason: StopReason::Fault, ..Outcome::default() };
+            self.end_request(&entry, &outcome);
+        }
+    }
+
+    /// Counts the fault and decides what follows from it.
+    fn judge_fault(&mut self) -> Consequence {
+        let is_too_often = self.engine.note_fault(timer::now_ns());
+        let is_sealed = self.engine.model.as_ref().is_some_and(ModelMapping::is_sealed);
+        match (is_too_often, is_sealed, self.loading.came_from_card()) {
+            (true, _, _) => Consequence::StayStopped,
+            (false, true, _) => Consequence::Restart,
+            (false, false, true) => Consequence::ReadModelAgain,
+            (false, false, false) => Consequence::RebootNeeded,
+        }
+    }
+
+    fn restart(&mut self) {
+        self.engine.restarts += 1;
+        let began_ns = timer::now_ns();
+        self.start_engine();
+        let took_us = (timer::now_ns() - began_ns) / 1000;
+        log::info!("engine restarted in {took_us} us, unexpected interrupts {}", interrupt::unexpected_total());
+    }
+
+    /// A fault while the model was being prepared leaves it half rewritten: it is good for nothing.
+    fn discard_model(&mut self) {
+        if let Some(model) = self.engine.model.take() {
+            model.unmap();
+        }
+        self.engine.life = Life::Down;
+    }
+
+    /// Prints a sentence and keeps it in the log.
+    pub fn say(&mut self, sentence: core::fmt::Arguments<'_>) {
+        log::info!("{sentence}");
+        self.print(|out| {
+            out.write_fmt(sentence)?;
+            out.write_str("\r\n")
+        });
+    }
+}

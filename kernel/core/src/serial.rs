@@ -1,0 +1,159 @@
+//! The serial line between the interrupt handler, which only moves bytes, and the kernel loop.
+
+use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use barellama_arch::interrupts;
+use heapless::Deque;
+use spin::{Mutex, Once};
+
+use crate::platform::{Console, ReceivedByte};
+
+/// Bytes that may wait to be read by the kernel loop: at 921600 bit/s it has 177 ms to come round.
+const RECEIVE_BYTES: usize = 16 << 10;
+/// Bytes that may wait for the wire.
+const TRANSMIT_BYTES: usize = 32 << 10;
+
+/// How many bytes the interrupt handler moves in each direction before it gives the core back.
+const BYTES_PER_INTERRUPT: usize = 64;
+
+static SERIAL: Once<Serial> = Once::new();
+
+/// The serial line.
+pub struct Serial {
+    console: &'static dyn Console,
+    rings: Mutex<Rings>,
+    lost: AtomicU64,
+    damaged: AtomicU64,
+}
+
+struct Rings {
+    receive: Deque<u8, RECEIVE_BYTES>,
+    transmit: Deque<u8, TRANSMIT_BYTES>,
+}
+
+/// Takes the board's console into use. The first call counts.
+pub fn start(console: &'static dyn Console) -> &'static Serial {
+    SERIAL.call_once(|| Serial {
+        console,
+        rings: Mutex::new(Rings { receive: Deque::new(), transmit: Deque::new() }),
+        lost: AtomicU64::new(0),
+        damaged: AtomicU64::new(0),
+    })
+}
+
+/// The serial line, once [`start`] was called.
+pub fn get() -> Option<&'static Serial> {
+    SERIAL.get()
+}
+
+impl Serial {
+    /// Moves bytes between the UART and the rings. Called by the interrupt handler of core 0.
+    pub fn handle_interrupt(&self) {
+        // Cleared first: a byte that arrives after the last look at the FIFO raises the interrupt again.
+        self.console.clear_interrupts();
+        let mut rings = self.rings.lock();
+        for _ in 0..BYTES_PER_INTERRUPT {
+            let Some(received) = self.console.receive() else { break };
+            let byte = match received {
+                ReceivedByte::Byte(byte) => byte,
+                ReceivedByte::AfterOverrun(byte) => {
+                    self.lost.fetch_add(1, Ordering::Relaxed);
+                    byte
+                }
+                ReceivedByte::Break | ReceivedByte::Damaged => {
+                    self.damaged.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                }
+            };
+            if rings.receive.push_back(byte).is_err() {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        self.refill(&mut rings);
+    }
+
+    /// The oldest byte that was received.
+    pub fn read(&self) -> Option<u8> {
+        self.with_rings(|rings| rings.receive.pop_front())
+    }
+
+    /// Whether a received byte waits.
+    pub fn has_input(&self) -> bool {
+        self.with_rings(|rings| !rings.receive.is_empty())
+    }
+
+    /// How many bytes can be written without waiting for the wire.
+    pub fn free_bytes(&self) -> usize {
+        self.with_rings(|rings| rings.transmit.capacity() - rings.transmit.len())
+    }
+
+    /// Writes all bytes; waits for the wire (interrupts stay enabled) where the ring is full.
+    pub fn write(&self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let count = self.with_rings(|rings| {
+                let count = rest.len().min(rings.transmit.capacity() - rings.transmit.len()).min(BYTES_PER_INTERRUPT);
+                for byte in &rest[..count] {
+                    // Cannot fail: `count` is at most the room there is.
+                    let _ = rings.transmit.push_back(*byte);
+                }
+                self.refill(rings);
+                count
+            });
+            rest = &rest[count..];
+        }
+    }
+
+    /// Waits until everything written has left the wire.
+    pub fn flush(&self) {
+        while self.with_rings(|rings| {
+            self.refill(rings);
+            !rings.transmit.is_empty()
+        }) {}
+        self.console.flush();
+    }
+
+    /// Sets the bit rate after what was written has left; returns the rate reached, in bit/s.
+    pub fn set_baud(&self, baud: u32) -> u32 {
+        self.flush();
+        self.console.set_baud(baud)
+    }
+
+    /// Bytes lost on the way in since the start: overruns of the FIFO or of the ring.
+    pub fn lost_bytes(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Bytes dropped for framing or parity errors, and breaks.
+    pub fn damaged_bytes(&self) -> u64 {
+        self.damaged.load(Ordering::Relaxed)
+    }
+
+    fn refill(&self, rings: &mut Rings) {
+        for _ in 0..BYTES_PER_INTERRUPT {
+            let Some(byte) = rings.transmit.front().copied() else { break };
+            if !self.console.transmit(byte) {
+                break;
+            }
+            rings.transmit.pop_front();
+        }
+        self.console.set_transmit_interrupt(!rings.transmit.is_empty());
+    }
+
+    fn with_rings<R>(&self, work: impl FnOnce(&mut Rings) -> R) -> R {
+        let _masked = interrupts::mask();
+        work(&mut self.rings.lock())
+    }
+}
+
+/// A [`fmt::Write`] that waits for the wire.
+#[derive(Clone, Copy)]
+pub struct SerialWriter(pub &'static Serial);
+
+impl fmt::Write for SerialWriter {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write(text.as_bytes());
+        Ok(())
+    }
+}
