@@ -2,7 +2,6 @@
 #![no_std]
 
 extern crate alloc;
-#[cfg(test)]
-extern crate std;
 
-pub mod tokenizer;
+pub mod compute;
+pub mod kernel_calls;

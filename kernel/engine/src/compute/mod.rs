@@ -1,0 +1,15 @@
+//! The arithmetic of the transformer.
+//!
+//! One rule shapes all of it: a token's logits depend only on the tokens before it. Every sum has one order, written down
+//! here, whichever core computes it and however many tokens are computed together.
+
+pub mod attention;
+pub mod float;
+pub mod half;
+pub mod kv_cache;
+pub mod linear;
+pub mod rope;
+pub mod team;
+pub mod transformer;
+pub mod weights;
+pub mod workspace;

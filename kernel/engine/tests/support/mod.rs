@@ -1,0 +1,181 @@
+//! What several tests share: reference data, a fake kernel, a transformer in ordinary memory, a team of threads.
+#![allow(dead_code)]
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use barellama_abi::outcome::Outcome;
+use barellama_abi::syscall::{CallError, EmitKind, Phase};
+use barellama_engine::compute::kv_cache::{KvCache, KvElements};
+use barellama_engine::compute::linear::Arithmetic;
+use barellama_engine::compute::team::{Crew, Team};
+use barellama_engine::compute::transformer;
+use barellama_engine::compute::weights::Weights;
+use barellama_engine::compute::workspace::{LOGIT_ROWS, Workspace, WorkspaceSizes};
+use barellama_engine::kernel_calls::{Kernel, Work};
+use barellama_gguf::{Gguf, ModelConfig, ModelTensors};
+
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+pub fn tiny_model(name: &str) -> Vec<u8> {
+    read(root().join("tests/reference/tiny").join(name))
+}
+
+pub fn read(path: PathBuf) -> Vec<u8> {
+    fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A prompt and what llama.cpp answered.
+pub struct Case {
+    pub name: String,
+    pub prompt_ids: Vec<u32>,
+    pub greedy_ids: Vec<u32>,
+    pub margins: Vec<f64>,
+    pub top: Vec<(u32, f64)>,
+}
+
+/// The cases of a reference file below `tests/reference`.
+pub fn cases(path: &str) -> Vec<Case> {
+    let bytes = read(root().join("tests/reference").join(path));
+    let cases: serde_json::Value = serde_json::from_slice(&bytes).expect("the reference is JSON");
+    let ids = |value: &serde_json::Value| -> Vec<u32> {
+        value.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
+    };
+    let case = |case: &serde_json::Value| Case {
+        name: case["name"].as_str().unwrap().to_owned(),
+        prompt_ids: ids(&case["prompt_ids"]),
+        greedy_ids: ids(&case["greedy_ids"]),
+        margins: case["margins"].as_array().unwrap().iter().map(|margin| margin.as_f64().unwrap()).collect(),
+        top: case["top5_first_step"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|pair| (pair[0].as_u64().unwrap() as u32, pair[1].as_f64().unwrap()))
+            .collect(),
+    };
+    cases.as_array().unwrap().iter().map(case).collect()
+}
+
+/// A kernel under threads: parking is a short sleep.
+pub struct ThreadKernel;
+
+impl Kernel for ThreadKernel {
+    fn wait_for_work(&self) -> Result<Work, CallError> {
+        Err(CallError::NotAllowed)
+    }
+
+    fn read_request(&self, _: Work, _: &mut Vec<u8>) {}
+
+    fn control(&self, _: usize) -> u32 {
+        0
+    }
+
+    fn emit(&self, _: u32, _: EmitKind, _: &[u8]) {}
+
+    fn clock_ns(&self) -> u64 {
+        0
+    }
+
+    fn progress(&self, _: u32, _: Phase, _: u64, _: u64) {}
+
+    fn finish(&self, _: u32, _: &Outcome) {}
+
+    fn seal(&self, _: usize) -> Result<(), CallError> {
+        Ok(())
+    }
+
+    fn park(&self, word: &AtomicU32, expected: u32) {
+        if word.load(Ordering::SeqCst) == expected {
+            std::thread::yield_now();
+        }
+    }
+
+    fn wake(&self, _: u32) {}
+}
+
+/// Runs `body` with a crew of `cores` threads, this one included.
+pub fn with_crew<R>(cores: usize, body: impl FnOnce(&Crew<'_>) -> R) -> R {
+    let team = Team::new(cores);
+    let is_running = AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        for core in 1..cores {
+            let (team, is_running) = (&team, &is_running);
+            scope.spawn(move || team.work(&ThreadKernel, core, &|| is_running.load(Ordering::SeqCst)));
+        }
+        let result = body(&Crew { team: &team, kernel: &ThreadKernel, cores });
+        is_running.store(false, Ordering::SeqCst);
+        team.nudge(&ThreadKernel);
+        result
+    })
+}
+
+/// A model in ordinary memory, and one session.
+pub struct Bench<'m> {
+    pub weights: Weights<'m>,
+    pub context: usize,
+    sizes: WorkspaceSizes,
+    activations: Vec<f32>,
+    logits: Vec<f32>,
+    scratch: Vec<f32>,
+    kv_f16: Vec<u16>,
+    kv_f32: Vec<f32>,
+}
+
+impl<'m> Bench<'m> {
+    pub fn new(file: &'m [u8], arithmetic: Arithmetic, chunk: usize, cores: usize, context: usize) -> Self {
+        let gguf = Gguf::parse(file).unwrap();
+        let config = ModelConfig::from_gguf(&gguf).unwrap();
+        let tensors = ModelTensors::from_gguf(&gguf, &config).unwrap();
+        let weights = Weights::new(config, &tensors, arithmetic).unwrap();
+        let sizes = WorkspaceSizes::new(&weights, chunk, cores);
+        let kv = weights.config.kv_elements_per_token() * context;
+        let (f16, f32) = if arithmetic == Arithmetic::Product { (kv, 0) } else { (0, kv) };
+        Self {
+            weights,
+            context,
+            sizes,
+            activations: vec![0.0; sizes.activations],
+            logits: vec![0.0; sizes.logits],
+            scratch: vec![0.0; sizes.scratch],
+            kv_f16: vec![0; f16],
+            kv_f32: vec![0.0; f32],
+        }
+    }
+
+    /// Runs `tokens` in chunks from position `first`; gives the logits of every token from index `wanted` on to `each`.
+    pub fn run(
+        &mut self,
+        crew: &Crew<'_>,
+        tokens: &[u32],
+        first: usize,
+        wanted: usize,
+        each: &mut dyn FnMut(usize, &[f32]),
+    ) {
+        let config = &self.weights.config;
+        let (activations, logits, scratch) = (&mut self.activations, &mut self.logits, &mut self.scratch);
+        let mut workspace = Workspace::new(config, &self.sizes, activations, logits, scratch);
+        let elements = match self.weights.arithmetic {
+            Arithmetic::Product => KvElements::F16(&mut self.kv_f16),
+            Arithmetic::Exact => KvElements::F32(&mut self.kv_f32),
+        };
+        let mut cache = KvCache::new(elements, config);
+        let mut done = 0;
+        for chunk in tokens.chunks(self.sizes.chunk) {
+            let at = first + done;
+            transformer::forward(crew, &self.weights, &mut workspace, &mut cache, chunk, at, &mut || None).unwrap();
+            let mut token = wanted.saturating_sub(done);
+            while token < chunk.len() {
+                let end = chunk.len().min(token + LOGIT_ROWS);
+                let rows = transformer::logits(crew, &self.weights, &mut workspace, token..end);
+                for (row, logits) in rows.chunks_exact(config.vocabulary).enumerate() {
+                    each(done + token + row, logits);
+                }
+                token = end;
+            }
+            done += chunk.len();
+        }
+    }
+}
