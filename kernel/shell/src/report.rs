@@ -1,0 +1,32 @@
+//! Everything people look at on the console, from plain facts to rows of at most 80 columns.
+//!
+//! Each function writes whole rows that end with `\r\n` and returns the errors of its sink. Arithmetic is on integers: the
+//! kernel has no floating-point unit at hand.
+
+mod answer;
+mod boot;
+mod fault;
+mod load;
+mod settings_table;
+mod status;
+mod units;
+
+pub use answer::answer_statistics;
+pub use boot::{Access, BannerFacts, MemoryRow, banner, memory_map};
+pub use fault::{Consequence, FaultFacts, Registers, fault};
+pub use load::{LoadFacts, load_done, load_progress};
+pub use settings_table::settings_table;
+pub use status::{ModelFacts, StatusFacts, status};
+
+#[cfg(test)]
+fn rows(write: impl FnOnce(&mut dyn core::fmt::Write) -> core::fmt::Result) -> alloc::vec::Vec<alloc::string::String> {
+    let mut text = alloc::string::String::new();
+    write(&mut text).unwrap();
+    assert!(text.ends_with("\r\n") && text.matches('\n').count() == text.matches('\r').count());
+    let rows: alloc::vec::Vec<_> = text.lines().map(alloc::string::String::from).collect();
+    for row in &rows {
+        assert!(row.chars().count() <= 80, "wider than 80 columns: {row}");
+        assert!(!row.ends_with(' '), "blanks at the end: {row:?}");
+    }
+    rows
+}

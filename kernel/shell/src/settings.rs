@@ -1,0 +1,231 @@
+//! What a person can set, on the console or in `barellama.txt`.
+//!
+//! One table holds the name, the range and the meaning of every setting; reading, checking, showing and the help all come
+//! from it. The default is greedy choice without a penalty: the same question gives the same answer, on every board and
+//! in every test. A set temperature makes answers vary with `seed`.
+
+mod info;
+mod value;
+
+pub use info::{Applies, Kind, SettingInfo, all};
+pub use value::SettingError;
+
+use barellama_abi::request::{RecordKind, RequestHeader, RequestKind, RequestWriter, Sampling, SlotFull};
+use core::fmt::{self, Write};
+use heapless::{String, Vec};
+use info::Key;
+
+/// Longest system prompt, in bytes.
+pub const SYSTEM_BYTES_MAX: usize = 2048;
+/// Longest chat template, in bytes.
+pub const TEMPLATE_BYTES_MAX: usize = 8192;
+/// Longest path of a file on the card, in bytes.
+pub const PATH_BYTES_MAX: usize = 128;
+/// Most stop strings.
+pub const STOP_STRINGS_MAX: usize = 8;
+/// Longest stop string, in bytes.
+pub const STOP_BYTES_MAX: usize = 64;
+
+/// The stop strings.
+pub type StopStrings = Vec<String<STOP_BYTES_MAX>, STOP_STRINGS_MAX>;
+
+/// Who sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// `barellama.txt`, before the model is loaded.
+    File,
+    /// A person at the console: what applies at boot only is refused.
+    Console,
+}
+
+/// All settings, with about 12 KiB of text: keep it in a static. [`Settings::new`] has the defaults.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// 0: greedy.
+    pub temperature: f32,
+    /// Keep so many candidates; 0: all.
+    pub top_k: u32,
+    /// Keep candidates up to this sum of probabilities; 1: all.
+    pub top_p: f32,
+    /// Keep candidates with this share of the best one's probability; 0: all.
+    pub min_p: f32,
+    /// Penalty for repeated tokens; 1: none.
+    pub repeat_penalty: f32,
+    /// How many tokens the penalty looks back.
+    pub repeat_last: u32,
+    /// Seed of the random choices.
+    pub seed: u64,
+    /// Most tokens of an answer; 0: as many as the context holds.
+    pub max_tokens: u32,
+    /// Texts that end an answer.
+    pub stop: StopStrings,
+    /// The system prompt; empty: none.
+    pub system: String<SYSTEM_BYTES_MAX>,
+    /// Chat template (Jinja); empty: the model's own.
+    pub chat_template: String<TEMPLATE_BYTES_MAX>,
+    /// Context length in tokens; 0: the model's own, as far as it fits.
+    pub context: u32,
+    /// KV caches to plan for.
+    pub sessions: u32,
+    /// Cores to compute on; 0: all.
+    pub cores: u32,
+    /// Prompt tokens per chunk; 0: the engine's choice.
+    pub chunk: u32,
+    /// The model file on the card; empty: the first `*.gguf`.
+    pub model: String<PATH_BYTES_MAX>,
+    /// Bit rate of the serial line.
+    pub baud: u32,
+    /// Longest step of the engine, in ms; 0: by the measured speed.
+    pub step_deadline_ms: u32,
+    /// Longest request, in ms; 0: no limit.
+    pub request_deadline_ms: u32,
+    /// File of prompts to run after the start; empty: none.
+    pub autorun: String<PATH_BYTES_MAX>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Settings {
+    /// The defaults.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            temperature: 0.0,
+            top_k: 40,
+            top_p: 0.95,
+            min_p: 0.05,
+            repeat_penalty: 1.0,
+            repeat_last: 64,
+            seed: 1,
+            max_tokens: 512,
+            stop: Vec::new(),
+            system: String::new(),
+            chat_template: String::new(),
+            context: 0,
+            sessions: 1,
+            cores: 0,
+            chunk: 0,
+            model: String::new(),
+            baud: 115_200,
+            step_deadline_ms: 0,
+            request_deadline_ms: 0,
+            autorun: String::new(),
+        }
+    }
+
+    /// Sets one setting from its text form. A text may be in double quotes, with the escapes `\n`, `\t`, `\"`, `\\`; stop
+    /// strings are separated by `|` (`\|` in quotes is a bar).
+    ///
+    /// # Errors
+    /// See [`SettingError`]; nothing changes then.
+    pub fn set(&mut self, key: &str, value: &str, source: Source) -> Result<&'static SettingInfo, SettingError> {
+        let info = info::find(key)?;
+        if source == Source::Console && info.applies == Applies::Boot {
+            return Err(SettingError::OnlyAtBoot(info));
+        }
+        self.store(info, value)?;
+        Ok(info)
+    }
+
+    fn store(&mut self, info: &'static SettingInfo, value: &str) -> Result<(), SettingError> {
+        match info.key {
+            Key::Temperature => self.temperature = value::decimal(info, value)?,
+            Key::TopK => self.top_k = value::integer(info, value)?,
+            Key::TopP => self.top_p = value::decimal(info, value)?,
+            Key::MinP => self.min_p = value::decimal(info, value)?,
+            Key::RepeatPenalty => self.repeat_penalty = value::decimal(info, value)?,
+            Key::RepeatLast => self.repeat_last = value::integer(info, value)?,
+            Key::Seed => self.seed = value::integer(info, value)?,
+            Key::MaxTokens => self.max_tokens = value::integer(info, value)?,
+            Key::Stop => self.stop = value::stop_strings(info, value)?,
+            Key::System => value::text(info, value, &mut self.system)?,
+            Key::ChatTemplate => value::text(info, value, &mut self.chat_template)?,
+            Key::Context => self.context = value::integer(info, value)?,
+            Key::Sessions => self.sessions = value::integer(info, value)?,
+            Key::Cores => self.cores = value::integer(info, value)?,
+            Key::Chunk => self.chunk = value::integer(info, value)?,
+            Key::Model => value::text(info, value, &mut self.model)?,
+            Key::Baud => self.baud = value::integer(info, value)?,
+            Key::StepDeadline => self.step_deadline_ms = value::integer(info, value)?,
+            Key::RequestDeadline => self.request_deadline_ms = value::integer(info, value)?,
+            Key::Autorun => value::text(info, value, &mut self.autorun)?,
+        }
+        Ok(())
+    }
+
+    /// Writes the value of a setting in a form that [`Self::set`] reads.
+    ///
+    /// # Errors
+    /// [`SettingError::UnknownKey`]. Errors of `out` are ignored.
+    pub fn write_value(&self, key: &str, out: &mut dyn Write) -> Result<(), SettingError> {
+        let info = info::find(key)?;
+        let _ = self.write(info, out);
+        Ok(())
+    }
+
+    pub(crate) fn write(&self, info: &SettingInfo, out: &mut dyn Write) -> fmt::Result {
+        match info.key {
+            Key::Temperature => write!(out, "{}", self.temperature),
+            Key::TopK => write!(out, "{}", self.top_k),
+            Key::TopP => write!(out, "{}", self.top_p),
+            Key::MinP => write!(out, "{}", self.min_p),
+            Key::RepeatPenalty => write!(out, "{}", self.repeat_penalty),
+            Key::RepeatLast => write!(out, "{}", self.repeat_last),
+            Key::Seed => write!(out, "{}", self.seed),
+            Key::MaxTokens => write!(out, "{}", self.max_tokens),
+            Key::Stop => value::write_stop_strings(&self.stop, out),
+            Key::System => value::write_text(&self.system, out),
+            Key::ChatTemplate => value::write_text(&self.chat_template, out),
+            Key::Context => write!(out, "{}", self.context),
+            Key::Sessions => write!(out, "{}", self.sessions),
+            Key::Cores => write!(out, "{}", self.cores),
+            Key::Chunk => write!(out, "{}", self.chunk),
+            Key::Model => value::write_text(&self.model, out),
+            Key::Baud => write!(out, "{}", self.baud),
+            Key::StepDeadline => write!(out, "{}", self.step_deadline_ms),
+            Key::RequestDeadline => write!(out, "{}", self.request_deadline_ms),
+            Key::Autorun => value::write_text(&self.autorun, out),
+        }
+    }
+
+    /// The fixed part of a request with these settings, for session 0.
+    #[must_use]
+    pub fn request_header(&self, id: u32, kind: RequestKind) -> RequestHeader {
+        RequestHeader {
+            id,
+            kind,
+            max_tokens: self.max_tokens,
+            cores: self.cores,
+            chunk_tokens: self.chunk,
+            sampling: Sampling {
+                temperature: self.temperature,
+                top_k: self.top_k,
+                top_p: self.top_p,
+                min_p: self.min_p,
+                repeat_penalty: self.repeat_penalty,
+                repeat_last: self.repeat_last,
+                seed: self.seed,
+            },
+            ..RequestHeader::default()
+        }
+    }
+
+    /// Writes the stop strings and the chat template, if one is set.
+    ///
+    /// # Errors
+    /// [`SlotFull`] if they do not fit.
+    pub fn write_records(&self, writer: &mut RequestWriter<'_>) -> Result<(), SlotFull> {
+        self.stop.iter().try_for_each(|stop| writer.record(RecordKind::Stop, stop.as_bytes()))?;
+        if self.chat_template.is_empty() {
+            return Ok(());
+        }
+        writer.record(RecordKind::ChatTemplate, self.chat_template.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests;
