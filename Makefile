@@ -21,6 +21,10 @@ FIRMWARE ?=
 # Own arguments for QEMU, e.g. QEMU_ARGS='-icount shift=0,sleep=off'.
 QEMU_ARGS ?=
 QEMU := qemu-system-aarch64
+# How many machines the tests run at once.
+QEMU_AT_ONCE ?= 1
+# Narrows `make test-qemu`.
+TESTS ?=
 # --locked refuses to change Cargo.lock.
 LOCKED ?=
 
@@ -37,6 +41,7 @@ KERNEL_ELF := $(BARE_TARGET)/$(KERNEL_TRIPLE)/release/kernel8
 ENGINE_ELF := $(BARE_TARGET)/$(ENGINE_TRIPLE)/release/engine
 ATTACKER_ELF := $(BARE_TARGET)/$(ENGINE_TRIPLE)/release/attacker
 IMAGE := $(WORK)/kernel8.img
+ATTACK_IMAGE := $(WORK)/attack.img
 DTB := $(WORK)/raspi4b.dtb
 
 # Paths of this machine must not reach the image: it is the same wherever it is built.
@@ -44,9 +49,9 @@ CARGO_HOME_PATH := $(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)
 REMAP := --remap-path-prefix=$(CURDIR)=/barellama --remap-path-prefix=$(CARGO_HOME_PATH)=/cargo \
 	--remap-path-prefix=$(abspath $(BARE_TARGET))=/target
 KERNEL_FLAGS := -Clinker=$(BARE_LINKER) -Clink-arg=-Tlinker/kernel.ld -Cforce-frame-pointers=yes \
-	-Clink-arg=--fix-cortex-a53-843419 $(REMAP)
+	-Clink-arg=--fix-cortex-a53-843419 -Clink-arg=-zmax-page-size=4096 $(REMAP)
 ENGINE_FLAGS := -Clinker=$(BARE_LINKER) -Clink-arg=-Tlinker/engine.ld -Cforce-frame-pointers=yes \
-	-Clink-arg=--fix-cortex-a53-843419 $(REMAP)
+	-Clink-arg=--fix-cortex-a53-843419 -Clink-arg=-zmax-page-size=4096 $(REMAP)
 BARE_ENV := env RUSTC=$(BARE_RUSTC) $(if $(BARE_BOOTSTRAP),RUSTC_BOOTSTRAP=1) \
 	CARGO_TARGET_DIR=$(BARE_TARGET) \
 	CARGO_TARGET_AARCH64_UNKNOWN_NONE_SOFTFLOAT_RUSTFLAGS="$(KERNEL_FLAGS)" \
@@ -55,7 +60,7 @@ BARE_BUILD := $(BARE_ENV) $(BARE_CARGO) build --release $(LOCKED) $(BARE_FLAGS)
 BARE_CLIPPY := $(BARE_ENV) PATH="$(dir $(BARE_CARGO)):$$PATH" $(BARE_CARGO) clippy --release $(LOCKED) $(BARE_FLAGS)
 
 .PHONY: help setup build engine kernel host image card run test test-host test-qemu check clean model \
-	check-format check-lints check-dependencies check-kernel check-reproducible attacker
+	check-format check-lints check-dependencies check-kernel check-reproducible attacker attack-image
 
 help: ## this table
 	@echo "make TARGET [MODEL=file.gguf] [FAST=1] [CARD_SIZE=256M] [FIRMWARE=dir] [QEMU_ARGS=...]"
@@ -94,6 +99,11 @@ image: build ## .work/kernel8.img: the kernel with the engine appended
 	@mkdir -p $(WORK)
 	$(HOST_TOOL) image --kernel $(KERNEL_ELF) --engine $(ENGINE_ELF) --output $(IMAGE)
 
+# The byte-identical kernel with an engine that misbehaves on request.
+attack-image: kernel attacker host
+	@mkdir -p $(WORK)
+	$(HOST_TOOL) image --kernel $(KERNEL_ELF) --engine $(ATTACKER_ELF) --output $(ATTACK_IMAGE)
+
 $(DTB): qemu/raspi4b.dts
 	@mkdir -p $(WORK)
 	dtc -I dts -O dtb -o $@ $<
@@ -126,10 +136,10 @@ test-host: $(SMOLLM2) ## the tests that need no QEMU
 	@mkdir -p $(WORK)
 	@sh scripts/logged.sh $(WORK)/test-host.log $(HOST_CARGO) test $(LOCKED) --no-fail-fast
 
-test-qemu: image attacker $(DTB) $(SMOLLM2) ## the tests in QEMU
-	@sh scripts/logged.sh $(WORK)/test-qemu.log env BARELLAMA_ROOT=$(CURDIR) BARELLAMA_TOOL=$(abspath $(HOST_TOOL)) \
-		BARELLAMA_KERNEL=$(abspath $(KERNEL_ELF)) BARELLAMA_ATTACKER=$(abspath $(ATTACKER_ELF)) \
-		$(HOST_CARGO) test $(LOCKED) --no-fail-fast -p barellama-tests
+# One machine at a time: each has four busy cores.
+test-qemu: image attack-image $(DTB) $(SMOLLM2) ## the tests in QEMU; TESTS="--test restart" runs only those
+	@RUST_TEST_THREADS=$(QEMU_AT_ONCE) sh scripts/logged.sh $(WORK)/test-qemu.log \
+		$(HOST_CARGO) test $(LOCKED) --no-fail-fast -p barellama-tests $(TESTS)
 
 check: check-format check-lints check-dependencies check-kernel check-reproducible ## what must hold for every change
 

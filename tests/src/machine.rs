@@ -22,6 +22,30 @@ pub const SHORT: Duration = Duration::from_secs(60);
 pub const LONG: Duration = Duration::from_secs(600);
 const POLL: Duration = Duration::from_millis(20);
 
+/// What a person sees of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The text, without blanks around it.
+    pub text: String,
+    /// The line behind it: stop reason, token counts, speeds.
+    pub statistics: String,
+}
+
+impl Answer {
+    /// Why it ended, e.g. `end`.
+    #[must_use]
+    pub fn stop(&self) -> &str {
+        self.statistics.split_whitespace().next().unwrap_or("")
+    }
+
+    /// How many tokens of the prompt were still in the KV cache.
+    #[must_use]
+    pub fn reused_tokens(&self) -> usize {
+        let before = self.statistics.split_once(" reused)").map_or("", |(before, _)| before);
+        before.rsplit_once('(').and_then(|(_, count)| count.parse().ok()).unwrap_or(0)
+    }
+}
+
 /// How a machine is started.
 #[derive(Clone, Debug)]
 pub struct Setup {
@@ -194,6 +218,28 @@ impl Machine {
         // The line break that ends the typed line may be the one in front of the prompt.
         self.cursor -= 1;
         self.expect_prompt(LONG)
+    }
+
+    /// Sends a message to the model and waits for the whole answer.
+    ///
+    /// # Panics
+    /// If no answer comes in time.
+    #[track_caller]
+    pub fn chat(&mut self, message: &str) -> Answer {
+        self.send(format!("{message}\r"));
+        self.expect("\r\n", SHORT);
+        self.expect_answer()
+    }
+
+    /// Waits for the rest of an answer.
+    ///
+    /// # Panics
+    /// If it does not come in time.
+    #[track_caller]
+    pub fn expect_answer(&mut self) -> Answer {
+        let text = self.expect("stop=", LONG).trim().to_owned();
+        let statistics = self.expect_prompt(SHORT).trim().to_owned();
+        Answer { text, statistics }
     }
 
     /// Runs `/score` with a JSON argument.

@@ -1,0 +1,47 @@
+//! A person asks SmolLM2, which was read from the card, as `make run` does it.
+
+use std::thread;
+use std::time::Duration;
+
+use barellama_tests::card::Card;
+use barellama_tests::{Machine, artifacts, reference};
+
+/// Two correct programs choose the same where the reference's margin is above this.
+const CLEAR_MARGIN: f64 = 0.5;
+
+#[test]
+fn questions_are_answered_turn_by_turn() {
+    let card = Card::with_model_and_texts(&artifacts::smollm2(), &[("barellama.txt", "max_tokens = 48\n")]);
+    let mut machine = Machine::raspi4b().card(&card.path()).boot();
+    machine.expect_ready();
+
+    let case = &reference::cases("smollm2/cases-f32.json")[0];
+    let answer = machine.chat(&case.prompt);
+    let expected = clear_start(&mut machine, case);
+    assert!(answer.text.starts_with(&expected), "{answer:?} does not start with {expected:?}");
+    assert!(answer.text.contains("Paris"), "{answer:?}");
+    assert!(!answer.text.contains("<|im_end|>"), "{answer:?}");
+    assert!(answer.statistics.contains("tok/s"), "{answer:?}");
+
+    let next = machine.chat("And of Italy?");
+    assert!(next.reused_tokens() >= case.prompt_ids.len(), "{next:?}");
+
+    machine.send("Tell me a very long story about a dragon.\r");
+    machine.expect("\r\n", Duration::from_secs(5));
+    thread::sleep(Duration::from_secs(8));
+    machine.send([3]);
+    let stopped = machine.expect_answer();
+    assert_eq!(stopped.stop(), "cancelled");
+    let after = machine.chat("What is 2 + 2?");
+    assert!(after.reused_tokens() > 0, "the KV cache was lost: {after:?}");
+}
+
+/// The text of the answer as far as every choice is clear.
+#[track_caller]
+fn clear_start(machine: &mut Machine, case: &reference::Case) -> String {
+    let end = case.eog_at.unwrap_or(case.greedy_ids.len());
+    let clear = case.margins[..end].iter().take_while(|margin| **margin > CLEAR_MARGIN).count();
+    assert!(clear >= 4, "the reference is too unsure to be compared");
+    let ids = case.greedy_ids[..clear].iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+    machine.ask(&format!("/detokenize {ids}")).trim().to_owned()
+}
