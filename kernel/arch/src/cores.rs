@@ -2,6 +2,7 @@
 
 use crate::hook::Hook;
 use crate::{cache, image, mmu, timer};
+use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{MPIDR_EL1, Readable};
 use barellama_abi::layout::CORES_MAX;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -57,6 +58,12 @@ pub fn prepare_secondaries(start: fn(core: usize) -> !) -> u64 {
     image::secondary_entry_physical()
 }
 
+/// Wakes cores that wait for an event (WFE), after all earlier writes are visible to them.
+pub fn send_event() {
+    barrier::dsb(barrier::SY);
+    aarch64_cpu::asm::sev();
+}
+
 /// Whether a core has reached the kernel.
 #[must_use]
 pub fn has_checked_in(core: usize) -> bool {
@@ -68,7 +75,7 @@ pub fn has_checked_in(core: usize) -> bool {
 pub fn wait_for_check_in(core: usize, timeout_ns: u64) -> bool {
     let start = timer::now_ns();
     while !has_checked_in(core) {
-        if timer::now_ns() - start > timeout_ns {
+        if timer::now_ns().saturating_sub(start) > timeout_ns {
             return false;
         }
         timer::spin_ns(CHECK_INTERVAL_NS);

@@ -18,7 +18,6 @@ pub use crate::window::{copy_to_physical, publish_physical_u64, with_physical, w
 pub const DEVICE_BASE: u64 = 0xFFFF_FFC0_0000_0000;
 const PAGE: u64 = 4096;
 const PAYLOAD_MAGIC: &[u8; 8] = b"BARELAMA";
-const PAYLOAD_HEADER_BYTES: usize = 16;
 /// From this many pages on, one invalidation of everything is cheaper than one per page.
 const SINGLE_INVALIDATIONS_MAX: u64 = 64;
 
@@ -143,14 +142,12 @@ pub fn kernel_rodata() -> &'static [u8] {
     image::rodata()
 }
 
-/// The file that the build appended to the image (the engine's ELF): header `BARELAMA`, length as little-endian u64, bytes.
-/// `None` without the header or with a length that does not fit the window.
+/// The window behind the image's data, to its end, where the build appends the engine: magic `BARELAMA`, length as little-endian
+/// u64, ELF. `None` if it does not begin with the magic.
 #[must_use]
 pub fn payload() -> Option<&'static [u8]> {
     let window = image::payload_window();
-    let length = window.strip_prefix(PAYLOAD_MAGIC)?.first_chunk::<8>()?;
-    let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
-    window.get(PAYLOAD_HEADER_BYTES..)?.get(..length)
+    window.starts_with(PAYLOAD_MAGIC).then_some(window)
 }
 
 /// Physical address of something in the kernel's image, for masters that do not see virtual addresses.

@@ -9,9 +9,11 @@ pub const INTERRUPT_ID: u32 = 27;
 const NANOSECONDS: u64 = 1_000_000_000;
 static START_TICKS: AtomicU64 = AtomicU64::new(0);
 
-/// Begins to count time. Once, on the boot core.
+/// Begins to count time. Only the first call does; time is the same on all cores.
 pub fn start() {
-    START_TICKS.store(ticks(), Ordering::Relaxed);
+    let now = ticks().max(1);
+    // An error means that time has begun already.
+    let _ = START_TICKS.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
 }
 
 /// Nanoseconds since [`start`].
@@ -49,7 +51,7 @@ pub fn disarm() {
 /// Waits without sleeping, for delays that hardware asks for.
 pub fn spin_ns(delay_ns: u64) {
     let start = now_ns();
-    while now_ns() - start < delay_ns {
+    while now_ns().saturating_sub(start) < delay_ns {
         core::hint::spin_loop();
     }
 }

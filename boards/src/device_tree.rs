@@ -1,0 +1,99 @@
+//! What the kernel wants to know from a device tree: RAM, what of it is taken, and a file that the firmware placed.
+//!
+//! The tree comes from outside: whatever it says, nothing here panics, and lists that are too long are cut and counted.
+
+use barellama_kernel::platform::{EXTENTS_MAX, PhysicalRange};
+use dtoolkit::fdt::{Fdt, FdtNode};
+use dtoolkit::{Node, Property};
+use heapless::Vec;
+
+/// Length of the header, which tells the length of the whole.
+pub const HEADER_BYTES: usize = 40;
+const MAGIC: u32 = 0xD00D_FEED;
+/// A tree of the firmware has some 80 KiB.
+const BYTES_MAX: u32 = 1 << 20;
+
+/// What the tree says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TreeFacts {
+    /// RAM.
+    pub ram: Vec<PhysicalRange, EXTENTS_MAX>,
+    /// Parts of it that are taken: /memreserve/ and /reserved-memory.
+    pub reserved: Vec<PhysicalRange, EXTENTS_MAX>,
+    /// /chosen linux,initrd-start and -end.
+    pub placed_file: Option<PhysicalRange>,
+    /// Ranges that found no room in the lists.
+    pub dropped: usize,
+}
+
+/// Length of the tree that begins with `header`, if it is one of a plausible length.
+#[must_use]
+pub fn length(header: &[u8]) -> Option<usize> {
+    let word = |at: usize| Some(u32::from_be_bytes(*header.get(at..)?.first_chunk::<4>()?));
+    let (magic, bytes) = (word(0)?, word(4)?);
+    (magic == MAGIC && bytes as usize >= HEADER_BYTES && bytes <= BYTES_MAX).then_some(bytes as usize)
+}
+
+/// Reads a whole tree. `None` if it is damaged.
+#[must_use]
+pub fn read(tree: &[u8]) -> Option<TreeFacts> {
+    let tree = Fdt::new(tree).ok()?;
+    let mut facts = TreeFacts::default();
+    for reservation in tree.memory_reservations() {
+        facts.reserve(reservation.address(), reservation.size());
+    }
+    let root = tree.root();
+    for child in root.children() {
+        match child.name_without_address() {
+            "memory" => each_range(&child, |start, bytes| facts.add_ram(start, bytes)),
+            "reserved-memory" => {
+                for region in child.children() {
+                    each_range(&region, |start, bytes| facts.reserve(start, bytes));
+                }
+            }
+            "chosen" => facts.placed_file = placed_file(&child),
+            _ => {}
+        }
+    }
+    Some(facts)
+}
+
+impl TreeFacts {
+    fn add_ram(&mut self, start: u64, bytes: u64) {
+        let is_dropped = bytes != 0 && self.ram.push(PhysicalRange { start, bytes }).is_err();
+        self.dropped += usize::from(is_dropped);
+    }
+
+    fn reserve(&mut self, start: u64, bytes: u64) {
+        let is_dropped = bytes != 0 && self.reserved.push(PhysicalRange { start, bytes }).is_err();
+        self.dropped += usize::from(is_dropped);
+    }
+}
+
+/// Visits each (address, size) of a node's `reg`.
+fn each_range(node: &FdtNode<'_>, mut visit: impl FnMut(u64, u64)) {
+    let Ok(Some(ranges)) = node.reg() else { return };
+    for range in ranges {
+        if let (Ok(start), Ok(bytes)) = (range.address::<u64>(), range.size::<u64>()) {
+            visit(start, bytes);
+        }
+    }
+}
+
+fn placed_file(chosen: &FdtNode<'_>) -> Option<PhysicalRange> {
+    let start = number(chosen, "linux,initrd-start")?;
+    let end = number(chosen, "linux,initrd-end")?;
+    let bytes = end.checked_sub(start)?;
+    (bytes != 0).then_some(PhysicalRange { start, bytes })
+}
+
+/// A number of one or two cells: firmwares write both.
+fn number(node: &FdtNode<'_>, name: &str) -> Option<u64> {
+    let property = node.property(name)?;
+    let value = property.value();
+    match value.len() {
+        4 => Some(u64::from(u32::from_be_bytes(*value.first_chunk()?))),
+        8 => Some(u64::from_be_bytes(*value.first_chunk()?)),
+        _ => None,
+    }
+}
