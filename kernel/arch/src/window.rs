@@ -6,7 +6,7 @@ use crate::mmu::{MapError, invalidate, publish_new_entries, refuse_kernel_memory
 use crate::page_table::Attributes;
 use crate::table_plan::{WINDOW_BASE, WINDOW_BYTES, WINDOW_LEVEL_3};
 use crate::{cache, mmu};
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The most bytes of one slice, wherever it starts within a page.
 pub const WINDOW_SLICE_BYTES: usize = (WINDOW_BYTES - PAGE) as usize;
@@ -71,7 +71,10 @@ pub fn publish_physical_u64(address: u64, value: u64) -> Result<(), MapError> {
         return Err(MapError::Unaligned);
     }
     with_physical_mut(address, 8, |bytes| {
-        bytes.copy_from_slice(&value.to_le_bytes());
+        // One store: the core that polls the word must never see half of the address.
+        // SAFETY: eight mapped bytes, aligned (checked above), that only this atomic accesses while the slice is borrowed.
+        let word = unsafe { AtomicU64::from_ptr(bytes.as_mut_ptr().cast()) };
+        word.store(value, Ordering::Release);
         cache::clean_invalidate(bytes.as_ptr().addr(), bytes.len());
     })
 }
