@@ -1,6 +1,8 @@
 //! GIC-400: "Arm Generic Interrupt Controller Architecture Specification, version 2.0", Arm IHI 0048.
 //!
-//! Driven from the non-secure side: the firmware has put all interrupts into group 1; here IGROUPR may be written without effect.
+//! Driven from the non-secure side, where the firmware has put all interrupts into group 1, or from the only side of a controller
+//! without security extensions, where all are in group 0 (QEMU). In both, bit 0 of the control registers enables them, as long as
+//! nobody writes GICD_IGROUPR.
 
 use crate::drivers::mmio::Mmio;
 use barellama_kernel::platform::{Interrupt, InterruptController};
@@ -16,7 +18,6 @@ register_structs! {
         (0x000 => control: ReadWrite<u32>),
         (0x004 => kind: ReadOnly<u32>),
         (0x008 => _reserved_0),
-        (0x080 => group: [ReadWrite<u32>; 32]),
         (0x100 => set_enable: [ReadWrite<u32>; 32]),
         (0x180 => clear_enable: [ReadWrite<u32>; 32]),
         (0x200 => _reserved_1),
@@ -45,7 +46,7 @@ register_structs! {
     }
 }
 
-/// GICD_CTLR and GICC_CTLR, seen from the non-secure side: bit 0 enables group 1.
+/// GICD_CTLR and GICC_CTLR, bit 0.
 const ENABLE: u32 = 1;
 /// All equal: nothing nests. In the lower-urgency half that the non-secure side owns.
 const PRIORITY: u32 = 0xA0A0_A0A0;
@@ -88,11 +89,10 @@ impl Gic400 {
         ((self.distributor.kind.get() & 0x1F) + 1) as usize
     }
 
-    /// Brings the interrupts of one word to a known state: off, idle, group 1.
+    /// Brings the interrupts of one word to a known state: off, idle, of the one priority.
     fn reset_word(&self, word: usize) {
         let distributor = &self.distributor;
-        let registers =
-            [&distributor.clear_enable, &distributor.clear_pending, &distributor.clear_active, &distributor.group];
+        let registers = [&distributor.clear_enable, &distributor.clear_pending, &distributor.clear_active];
         for register in registers.into_iter().filter_map(|array| array.get(word)) {
             register.set(u32::MAX);
         }

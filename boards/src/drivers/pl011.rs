@@ -1,6 +1,5 @@
 //! PrimeCell UART (PL011): "PrimeCell UART (PL011) Technical Reference Manual", Arm DDI 0183.
 
-use tock_registers::interfaces::{ReadWriteable, Readable, Writeable};
 use tock_registers::registers::{ReadOnly, ReadWrite, WriteOnly};
 use tock_registers::{register_bitfields, register_structs};
 
@@ -123,6 +122,7 @@ mod driver {
     use barellama_arch::{interrupts, timer};
     use barellama_kernel::platform::{Console, ReceivedByte};
     use core::sync::atomic::{AtomicU32, Ordering};
+    use tock_registers::interfaces::{ReadWriteable, Readable, Writeable};
 
     /// 32 bytes at 300 bit/s take 1.1 s; then the line is taken for stuck.
     const DRAIN_TIMEOUT_NS: u64 = 1_500_000_000;
