@@ -1,5 +1,7 @@
 //! The ids must be those of llama.cpp: vectors and vocabularies in `tests/reference`.
 
+extern crate std;
+
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
