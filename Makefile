@@ -33,7 +33,7 @@ ifneq ($(filter-out help setup clean model,$(or $(MAKECMDGOALS),help)),)
 -include $(WORK)/toolchain.mk
 endif
 
-HOST_TOOL := $(TARGET)/release/barellama
+HOST_TOOL := $(TARGET)/tool/barellama
 BARE_TARGET := $(TARGET)/bare
 KERNEL_TRIPLE := aarch64-unknown-none-softfloat
 ENGINE_TRIPLE := aarch64-unknown-none
@@ -84,16 +84,19 @@ $(WORK)/toolchain.mk: scripts/setup.sh scripts/toolchain.sh
 build: engine kernel host ## engine, kernel and the tool for the PC
 
 engine:
-	$(BARE_BUILD) -p barellama-engine --bin engine --features el0 --target $(ENGINE_TRIPLE)
+	@echo "building the engine with $(BARE_TOOLCHAIN)"
+	@$(BARE_BUILD) -p barellama-engine --bin engine --features el0 --target $(ENGINE_TRIPLE)
 
 kernel:
-	$(BARE_BUILD) -p barellama-boards --bin kernel8 --target $(KERNEL_TRIPLE)
+	@echo "building the kernel with $(BARE_TOOLCHAIN)"
+	@$(BARE_BUILD) -p barellama-boards --bin kernel8 --target $(KERNEL_TRIPLE)
 
 attacker:
-	$(BARE_BUILD) -p barellama-attacker --bin attacker --target $(ENGINE_TRIPLE)
+	@echo "building the attacker with $(BARE_TOOLCHAIN)"
+	@$(BARE_BUILD) -p barellama-attacker --bin attacker --target $(ENGINE_TRIPLE)
 
 host:
-	$(HOST_CARGO) build --release $(LOCKED) -p barellama
+	$(HOST_CARGO) build --profile tool $(LOCKED) -p barellama
 
 image: build ## .work/kernel8.img: the kernel with the engine appended
 	@mkdir -p $(WORK)
@@ -149,8 +152,8 @@ check-format:
 check-lints:
 	$(HOST_CARGO) clippy $(LOCKED) --all-targets -- -D warnings
 	$(HOST_CARGO) clippy $(LOCKED) --all-targets -p barellama-tests -- -D warnings
-	$(BARE_CLIPPY) -p barellama-engine --bin engine --features el0 --target $(ENGINE_TRIPLE) -- -D warnings
-	$(BARE_CLIPPY) -p barellama-boards --bin kernel8 --target $(KERNEL_TRIPLE) -- -D warnings
+	@$(BARE_CLIPPY) -p barellama-engine --bin engine --features el0 --target $(ENGINE_TRIPLE) -- -D warnings
+	@$(BARE_CLIPPY) -p barellama-boards --bin kernel8 --target $(KERNEL_TRIPLE) -- -D warnings
 
 check-dependencies: host
 	$(HOST_TOOL) check-dependencies

@@ -143,6 +143,9 @@ if [ -n "$PACKAGES$NEEDS_BACKPORTS" ]; then
     fi
 fi
 
-toolchain=$(sh "$HERE/toolchain.sh")
+if ! toolchain=$(sh "$HERE/toolchain.sh"); then
+    say "the newest rustc-web that apt offers is too old: Debian's security updates have a newer one; add their source"
+    exit 1
+fi
 say "Rust for the board: $(echo "$toolchain" | sed -n 's/^BARE_TOOLCHAIN := //p')"
 say "everything is there"
