@@ -1,0 +1,64 @@
+//! The regions that the kernel maps, as slices. Each is taken once.
+
+use core::ptr::NonNull;
+use core::slice;
+
+use barellama_abi::boot_info::BootInfo;
+use barellama_abi::layout::{ARENA_BASE, BOOT_INFO_ADDRESS, DESCRIPTOR_BYTES, MODEL_BASE};
+
+/// The memory of the engine. There is one, on core 0.
+pub struct Memory {
+    boot: BootInfo,
+}
+
+impl Memory {
+    /// Reads what the kernel says about the memory. Called once, on core 0.
+    pub fn take() -> Self {
+        // SAFETY: the kernel wrote the encoded boot information to this mapped page before the engine's first instruction.
+        let bytes = unsafe { &*(BOOT_INFO_ADDRESS as *const [u8; BootInfo::BYTES]) };
+        Self { boot: BootInfo::from_bytes(bytes) }
+    }
+
+    /// What the kernel says.
+    pub fn boot(&self) -> &BootInfo {
+        &self.boot
+    }
+
+    /// The model file.
+    pub fn model_file(&self) -> &[u8] {
+        // SAFETY: the kernel maps the model region readable at this address and the file is that long; nobody writes it: the
+        // descriptor lies behind the file.
+        unsafe { slice::from_raw_parts(MODEL_BASE as *const u8, self.boot.model_file_bytes as usize) }
+    }
+
+    /// The end of a sealed model region.
+    pub fn sealed_descriptor(&self) -> &[u8] {
+        // SAFETY: the region is mapped readable, ends with the descriptor, and is read-only once it is sealed.
+        unsafe { slice::from_raw_parts(self.descriptor_address() as *const u8, DESCRIPTOR_BYTES as usize) }
+    }
+
+    /// Lends the end of the model region, which is writable until the region is sealed.
+    pub fn with_descriptor<R>(&self, body: impl FnOnce(&mut [u8]) -> R) -> R {
+        // SAFETY: the region is mapped read-write while the model is prepared, and its last block belongs to the descriptor alone:
+        // the file ends before it. The slice does not outlive this call.
+        body(unsafe { slice::from_raw_parts_mut(self.descriptor_address() as *mut u8, DESCRIPTOR_BYTES as usize) })
+    }
+
+    fn descriptor_address(&self) -> u64 {
+        MODEL_BASE + self.boot.model_region_bytes.saturating_sub(DESCRIPTOR_BYTES)
+    }
+
+    /// The start of the arena, which is the heap's.
+    pub fn arena_start(&self) -> NonNull<u8> {
+        NonNull::new(ARENA_BASE as *mut u8).unwrap_or(NonNull::dangling())
+    }
+
+    /// The arena behind the heap's area. Called once.
+    #[allow(clippy::mut_from_ref)]
+    pub fn arena_behind(&self, heap_bytes: u64) -> &mut [u8] {
+        let length = self.boot.arena_bytes.saturating_sub(heap_bytes) as usize;
+        // SAFETY: the kernel maps the arena read-write at this address; the heap ends where this slice starts, and this function
+        // is called once, so nobody else refers to it.
+        unsafe { slice::from_raw_parts_mut((ARENA_BASE + heap_bytes) as *mut u8, length) }
+    }
+}

@@ -1,0 +1,92 @@
+//! Why a request is refused.
+
+use core::fmt;
+
+use crate::sampler::SampleError;
+use crate::template::TemplateError;
+use crate::tokenizer::EncodeError;
+
+/// Why a request is refused; said to whoever asked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RequestError {
+    /// The bytes in the slot are not a request.
+    Malformed,
+    /// There is no prompt, no token ids and no message.
+    NothingToContinue,
+    /// Text that is not UTF-8.
+    NotText,
+    /// There is no such session.
+    NoSession {
+        /// The session asked for.
+        session: u32,
+        /// How many there are.
+        sessions: usize,
+    },
+    /// The prompt is longer than the context.
+    PromptTooLong {
+        /// Tokens of the prompt (and of the ids that are forced behind it).
+        tokens: usize,
+        /// Tokens that fit.
+        context: usize,
+    },
+    /// A token id is outside the vocabulary.
+    UnknownToken {
+        /// The id.
+        id: u32,
+        /// Size of the vocabulary.
+        vocabulary: usize,
+    },
+    /// More of the best logits than can be given.
+    TooManyTop(u32),
+    /// The text cannot be tokenized.
+    Encode(EncodeError),
+    /// The chat template cannot be rendered.
+    Template(TemplateError),
+    /// No token can be chosen from the logits.
+    Sample(SampleError),
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed => write!(formatter, "the request is damaged"),
+            Self::NothingToContinue => write!(formatter, "there is no prompt to continue"),
+            Self::NotText => write!(formatter, "the text is not UTF-8"),
+            Self::NoSession { session, sessions } => {
+                write!(formatter, "there is no session {session}: there are {sessions}, numbered from 0")
+            }
+            Self::PromptTooLong { tokens, context } => {
+                write!(formatter, "the prompt has {tokens} tokens, the context holds {context}")
+            }
+            Self::UnknownToken { id, vocabulary } => {
+                write!(formatter, "the token id {id} is outside the vocabulary of {vocabulary}")
+            }
+            Self::TooManyTop(top) => {
+                write!(formatter, "{top} of the best logits are too many: at most {}", barellama_abi::request::TOP_MAX)
+            }
+            Self::Encode(error) => write!(formatter, "{error}"),
+            Self::Template(error) => write!(formatter, "the chat template: {error}"),
+            Self::Sample(error) => write!(formatter, "{error}"),
+        }
+    }
+}
+
+impl core::error::Error for RequestError {}
+
+impl From<EncodeError> for RequestError {
+    fn from(error: EncodeError) -> Self {
+        Self::Encode(error)
+    }
+}
+
+impl From<TemplateError> for RequestError {
+    fn from(error: TemplateError) -> Self {
+        Self::Template(error)
+    }
+}
+
+impl From<SampleError> for RequestError {
+    fn from(error: SampleError) -> Self {
+        Self::Sample(error)
+    }
+}

@@ -1,0 +1,423 @@
+//! The whole engine under a fake kernel: requests in, text, JSON lines and outcomes out.
+
+mod support;
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use barellama_abi::boot_info::BootInfo;
+use barellama_abi::layout::DESCRIPTOR_BYTES;
+use barellama_abi::outcome::{Outcome, StopReason};
+use barellama_abi::request::{RecordKind, RequestHeader, RequestKind, RequestWriter, control};
+use barellama_abi::syscall::{CallError, EMIT_BYTES_MAX, EmitKind, Phase};
+use barellama_engine::compute::linear::Arithmetic;
+use barellama_engine::compute::team::Team;
+use barellama_engine::kernel_calls::{Kernel, Work};
+use barellama_engine::machine::Machine;
+use barellama_engine::{prepare, serve};
+use support::{Case, cases, tiny_model};
+
+const ARENA_BYTES: usize = 64 << 20;
+const HEAP_BYTES: u64 = 1 << 20;
+
+/// What the engine said and did.
+#[derive(Clone, Debug, Default)]
+struct Answer {
+    text: String,
+    json: String,
+    report: String,
+    error: String,
+    outcome: Outcome,
+}
+
+/// A kernel that hands out prepared requests and keeps the answers.
+#[derive(Default)]
+struct FakeKernel {
+    requests: Mutex<VecDeque<Vec<u8>>>,
+    current: Mutex<Vec<u8>>,
+    answers: Mutex<Vec<Answer>>,
+    open: Mutex<Answer>,
+    steps: AtomicU32,
+    /// The control word says cancel from this step on.
+    cancel_at_step: AtomicU32,
+    clock: AtomicU64,
+    is_sealed: AtomicBool,
+}
+
+impl Kernel for FakeKernel {
+    fn wait_for_work(&self) -> Result<Work, CallError> {
+        let request = self.requests.lock().unwrap().pop_front().ok_or(CallError::WouldBlock)?;
+        let length = request.len();
+        *self.current.lock().unwrap() = request;
+        self.steps.store(0, Ordering::SeqCst);
+        Ok(Work { slot: 1, length })
+    }
+
+    fn read_request(&self, work: Work, request: &mut Vec<u8>) {
+        request.clear();
+        request.extend_from_slice(&self.current.lock().unwrap()[..work.length]);
+    }
+
+    fn control(&self, slot: usize) -> u32 {
+        assert_eq!(slot, 1);
+        let at = self.cancel_at_step.load(Ordering::SeqCst);
+        if at != 0 && self.steps.load(Ordering::SeqCst) >= at { control::CANCEL } else { control::RUN }
+    }
+
+    fn emit(&self, _: u32, kind: EmitKind, bytes: &[u8]) {
+        assert!(!bytes.is_empty() && bytes.len() as u64 <= EMIT_BYTES_MAX);
+        let text = std::str::from_utf8(bytes).expect("whole characters");
+        let mut open = self.open.lock().unwrap();
+        match kind {
+            EmitKind::Text => open.text.push_str(text),
+            EmitKind::Json => open.json.push_str(text),
+            EmitKind::Report => open.report.push_str(text),
+            EmitKind::Error => open.error.push_str(text),
+        }
+    }
+
+    fn clock_ns(&self) -> u64 {
+        self.clock.fetch_add(1_000_000, Ordering::SeqCst)
+    }
+
+    fn progress(&self, _: u32, _: Phase, done: u64, total: u64) {
+        assert!(done <= total);
+        self.steps.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn finish(&self, _: u32, outcome: &Outcome) {
+        let answer = std::mem::take(&mut *self.open.lock().unwrap());
+        self.answers.lock().unwrap().push(Answer { outcome: *outcome, ..answer });
+    }
+
+    fn seal(&self, length: usize) -> Result<(), CallError> {
+        assert!(length > 0 && !self.is_sealed.swap(true, Ordering::SeqCst));
+        Ok(())
+    }
+
+    fn park(&self, word: &AtomicU32, expected: u32) {
+        if word.load(Ordering::SeqCst) == expected {
+            std::thread::yield_now();
+        }
+    }
+
+    fn wake(&self, _: u32) {}
+}
+
+/// Builds requests.
+struct Ask {
+    slot: Vec<u8>,
+    length: usize,
+}
+
+impl Ask {
+    fn new(header: RequestHeader) -> Self {
+        let mut slot = vec![0; 256 << 10];
+        let length = RequestWriter::new(&mut slot, header).unwrap().length();
+        Self { slot, length }
+    }
+
+    fn bytes(mut self, kind: RecordKind, bytes: &[u8]) -> Self {
+        let at = self.length;
+        let mut header = [0; 8];
+        header[..4].copy_from_slice(&(kind as u32).to_le_bytes());
+        header[4..].copy_from_slice(&(bytes.len() as u32).to_le_bytes());
+        self.slot[at..at + 8].copy_from_slice(&header);
+        self.slot[at + 8..at + 8 + bytes.len()].copy_from_slice(bytes);
+        self.length = at + 8 + bytes.len().next_multiple_of(8);
+        self
+    }
+
+    fn text(self, kind: RecordKind, text: &str) -> Self {
+        self.bytes(kind, text.as_bytes())
+    }
+
+    fn ids(self, kind: RecordKind, ids: &[u32]) -> Self {
+        let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+        self.bytes(kind, &bytes)
+    }
+
+    fn build(mut self) -> Vec<u8> {
+        self.slot.truncate(self.length);
+        self.slot
+    }
+}
+
+fn generate(max_tokens: u32) -> RequestHeader {
+    RequestHeader { max_tokens, ..RequestHeader::default() }
+}
+
+fn score(max_tokens: u32) -> RequestHeader {
+    RequestHeader { kind: RequestKind::Score, max_tokens, ..RequestHeader::default() }
+}
+
+fn boot(context_tokens: u32) -> BootInfo {
+    BootInfo { arena_bytes: ARENA_BYTES as u64, cores: 2, context_tokens, sessions: 2, ..BootInfo::default() }
+}
+
+/// Prepares a model and runs requests on two threads; the first answer is what preparing said.
+fn run(file: &[u8], boot: &BootInfo, kernel: &FakeKernel, requests: Vec<Vec<u8>>) -> Vec<Answer> {
+    kernel.requests.lock().unwrap().extend(requests);
+    // Aligned like the arena: a page of u64.
+    let mut arena = vec![0u64; ARENA_BYTES / 8];
+    let arena: &mut [u8] = bytemuck::cast_slice_mut(&mut arena);
+    let team = Team::new(2);
+    let is_running = AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        scope.spawn(|| team.work(kernel, 1, &|| is_running.load(Ordering::SeqCst)));
+        match prepare::prepare(kernel, boot, file, Arithmetic::Product, &|| HEAP_BYTES) {
+            Err(why) => serve::refuse_all(kernel, &why),
+            Ok(prepared) => {
+                let mut descriptor = vec![0; DESCRIPTOR_BYTES as usize];
+                prepare::seal(kernel, &prepared, &mut descriptor).unwrap();
+                prepare::check_sealed(&prepared, &descriptor).unwrap();
+                kernel.finish(0, &Outcome::default());
+                let heap = prepared.plan.areas[0].bytes as usize;
+                let mut machine = Machine::new(kernel, &team, 2, &prepared, &mut arena[heap..]).unwrap();
+                serve::serve(&mut machine, &prepared);
+            }
+        }
+        is_running.store(false, Ordering::SeqCst);
+        team.nudge(kernel);
+    });
+    std::mem::take(&mut *kernel.answers.lock().unwrap())
+}
+
+/// Runs requests on the tiny F16 model.
+fn ask(requests: Vec<Ask>) -> Vec<Answer> {
+    let requests = requests.into_iter().map(Ask::build).collect();
+    run(&tiny_model("f16.gguf"), &boot(0), &FakeKernel::default(), requests).split_off(1)
+}
+
+fn case(name: &str) -> Case {
+    cases("tiny/f16-f32.json").into_iter().find(|case| case.name == name).unwrap()
+}
+
+fn lines(json: &str) -> Vec<serde_json::Value> {
+    json.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))).collect()
+}
+
+#[test]
+fn preparing_reports_the_model_and_its_plan() {
+    let answers = run(&tiny_model("q4_k_m.gguf"), &boot(0), &FakeKernel::default(), Vec::new());
+    let report = &answers[0].report;
+    for part in ["tinyllama-shaped random", "q4_K", "needs", "of 64.0 MiB; context 2048 tokens", "kv cache", "heap"] {
+        assert!(report.contains(part), "{part} is not in:\n{report}");
+    }
+}
+
+#[test]
+fn a_refused_model_says_why_and_refuses_every_request() {
+    let request = Ask::new(generate(1)).text(RecordKind::User, "hi").build();
+    let answers = run(b"not a model at all", &boot(0), &FakeKernel::default(), vec![request]);
+    assert_eq!(answers.len(), 2);
+    for answer in answers {
+        assert!(answer.error.contains("not a GGUF file"), "{}", answer.error);
+        assert_eq!(answer.outcome.stop_reason, StopReason::Error);
+    }
+    let small = BootInfo { arena_bytes: 2 << 20, ..boot(0) };
+    let answers = run(&tiny_model("f16.gguf"), &small, &FakeKernel::default(), Vec::new());
+    assert!(answers[0].error.starts_with("needs "), "{}", answers[0].error);
+    let long = BootInfo { arena_bytes: 9 << 20, ..boot(2048) };
+    let answers = run(&tiny_model("f16.gguf"), &long, &FakeKernel::default(), Vec::new());
+    assert!(answers[0].error.contains("; context <= "), "{}", answers[0].error);
+}
+
+#[test]
+fn answers_are_the_references_text() {
+    let reference = support::read(support::root().join("tests/reference/tiny/f16.json"));
+    let reference: serde_json::Value = serde_json::from_slice(&reference).unwrap();
+    let requests: Vec<Ask> = reference
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|case| {
+            let mut ask = Ask::new(RequestHeader { ignore_end: true, ..generate(8) });
+            for message in case["messages"].as_array().unwrap() {
+                let kind = match message["role"].as_str().unwrap() {
+                    "system" => RecordKind::System,
+                    "user" => RecordKind::User,
+                    _ => RecordKind::Assistant,
+                };
+                ask = ask.text(kind, message["content"].as_str().unwrap());
+            }
+            ask
+        })
+        .collect();
+    for (answer, case) in ask_all(requests).iter().zip(reference.as_array().unwrap()) {
+        let name = case["name"].as_str().unwrap();
+        assert_eq!(answer.outcome.prompt_tokens as usize, case["prompt_ids"].as_array().unwrap().len(), "{name}");
+        assert_eq!(answer.outcome.stop_reason, StopReason::MaxTokens, "{name}: {}", answer.error);
+        assert_eq!(answer.outcome.generated_tokens, 8);
+        // Where a margin is small the product may rightly choose another token than llama.cpp's build.
+        let margins = case["margins"].as_array().unwrap();
+        if margins[..8].iter().all(|margin| margin.as_f64().unwrap() > 0.02) {
+            let text = case["text"].as_str().unwrap();
+            assert!(text.starts_with(answer.text.trim_end_matches('\u{FFFD}')), "{name}: {:?}", answer.text);
+        }
+    }
+}
+
+fn ask_all(requests: Vec<Ask>) -> Vec<Answer> {
+    let count = requests.len();
+    let answers = ask(requests);
+    assert_eq!(answers.len(), count);
+    answers
+}
+
+#[test]
+fn score_gives_a_line_per_step_and_the_same_bits_however_it_is_computed() {
+    let case = case("english");
+    let request = |header: RequestHeader| {
+        Ask::new(header).ids(RecordKind::TokenIds, &case.prompt_ids).ids(RecordKind::ForcedIds, &case.greedy_ids)
+    };
+    let reset = || Ask::new(RequestHeader { kind: RequestKind::Reset, ..RequestHeader::default() });
+    let answers = ask_all(vec![
+        request(score(64)),
+        reset(),
+        request(RequestHeader { cores: 1, chunk_tokens: 1, ..score(64) }),
+        request(RequestHeader { chunk_tokens: 5, ..score(64) }),
+        request(RequestHeader { session: 1, ..score(0) }),
+    ]);
+    let first = &answers[0];
+    let steps = lines(&first.json);
+    assert_eq!(steps.len(), 64);
+    for (index, step) in steps.iter().enumerate() {
+        assert_eq!(step["step"], index);
+        assert_eq!(step["top"].as_array().unwrap().len(), 5);
+        assert_eq!(step["top"][0][0], step["id"]);
+        assert_eq!(step["crc"].as_str().unwrap().len(), 8);
+        if case.margins[index] > 0.02 {
+            assert_eq!(step["id"], case.greedy_ids[index], "step {index}");
+        }
+    }
+    for &(id, logit) in &case.top {
+        let found = steps[0]["top"].as_array().unwrap().iter().find(|pair| pair[0] == id).unwrap();
+        assert!((found[1].as_f64().unwrap() - logit).abs() < 0.01);
+    }
+    for other in [2, 3, 4] {
+        assert_eq!(answers[other].json, first.json, "request {other}");
+    }
+    assert_eq!(answers[2].outcome.reused_tokens, 0);
+    assert_eq!(answers[3].outcome.reused_tokens as usize, case.prompt_ids.len() - 1);
+}
+
+#[test]
+fn score_without_forced_ids_is_greedy() {
+    let case = case("code");
+    let prompt = |header| Ask::new(header).ids(RecordKind::TokenIds, &case.prompt_ids);
+    let answers = ask_all(vec![prompt(score(6)), prompt(RequestHeader { ignore_end: true, ..generate(6) })]);
+    let ids: Vec<u32> = lines(&answers[0].json).iter().map(|step| step["id"].as_u64().unwrap() as u32).collect();
+    assert_eq!(ids.len(), 6);
+    let text = ask_all(vec![
+        Ask::new(RequestHeader { kind: RequestKind::Detokenize, ..RequestHeader::default() })
+            .ids(RecordKind::TokenIds, &ids),
+    ]);
+    assert_eq!(answers[1].text.trim_start(), text[0].text.trim_start());
+}
+
+#[test]
+fn a_cancel_keeps_what_was_computed() {
+    let case = case("long700");
+    let kernel = FakeKernel::default();
+    let request =
+        || Ask::new(RequestHeader { chunk_tokens: 16, ..generate(2) }).ids(RecordKind::TokenIds, &case.prompt_ids);
+    // Two layers a chunk: ten whole chunks, then the cancel is seen.
+    kernel.cancel_at_step.store(21, Ordering::SeqCst);
+    let file = tiny_model("q4_0.gguf");
+    let answers = run(&file, &boot(0), &kernel, vec![request().build()]);
+    assert_eq!(answers[1].outcome.stop_reason, StopReason::Cancelled);
+    assert_eq!(answers[1].outcome.context_used_tokens, 160);
+    assert_eq!(answers[1].outcome.generated_tokens, 0);
+}
+
+#[test]
+fn a_second_turn_reuses_the_first() {
+    let case = case("english");
+    let longer: Vec<u32> = case.prompt_ids.iter().chain(&case.greedy_ids[..5]).copied().collect();
+    let other: Vec<u32> = case.prompt_ids[..10].iter().chain(&[7, 8, 9]).copied().collect();
+    let request =
+        |ids: &[u32]| Ask::new(RequestHeader { ignore_end: true, ..generate(3) }).ids(RecordKind::TokenIds, ids);
+    let answers = ask_all(vec![request(&case.prompt_ids), request(&longer), request(&other)]);
+    let reused: Vec<u32> = answers.iter().map(|answer| answer.outcome.reused_tokens).collect();
+    // The first answer's last token was never run.
+    assert_eq!(reused, [0, case.prompt_ids.len() as u32 + 2, 10]);
+}
+
+#[test]
+fn the_end_of_the_context_is_reported() {
+    let case = case("english");
+    let tokens = case.prompt_ids.len() as u32;
+    let context = tokens + 4;
+    let request =
+        |ids: &[u32]| Ask::new(RequestHeader { ignore_end: true, ..generate(0) }).ids(RecordKind::TokenIds, ids);
+    let too_long: Vec<u32> = case.prompt_ids.iter().chain(&case.greedy_ids[..5]).copied().collect();
+    let requests = vec![request(&case.prompt_ids).build(), request(&too_long).build()];
+    let answers = run(&tiny_model("f16.gguf"), &boot(context.max(64)), &FakeKernel::default(), requests.clone());
+    assert_eq!(answers[1].outcome.stop_reason, StopReason::ContextFull);
+    assert_eq!(answers[1].outcome.context_used_tokens, 64);
+    assert_eq!(answers[1].outcome.generated_tokens, 64 - tokens + 1);
+    let long: Vec<u32> = case.prompt_ids.iter().cycle().take(65).copied().collect();
+    let answers = run(&tiny_model("f16.gguf"), &boot(64), &FakeKernel::default(), vec![request(&long).build()]);
+    assert_eq!(answers[1].outcome.stop_reason, StopReason::Error);
+    assert!(answers[1].error.contains("65") && answers[1].error.contains("64"), "{}", answers[1].error);
+}
+
+#[test]
+fn stop_strings_end_the_answer_and_are_not_shown() {
+    let case = case("english");
+    let request =
+        || Ask::new(RequestHeader { ignore_end: true, ..generate(12) }).ids(RecordKind::TokenIds, &case.prompt_ids);
+    let whole = ask_all(vec![request()])[0].text.clone();
+    let middle = whole.chars().count() / 2;
+    let stop: String = whole.chars().skip(middle).take(3).collect();
+    let answers = ask_all(vec![request().text(RecordKind::Stop, &stop)]);
+    assert_eq!(answers[0].outcome.stop_reason, StopReason::StopString);
+    assert_eq!(answers[0].text, whole[..whole.find(&stop).unwrap()]);
+}
+
+#[test]
+fn text_requests_give_ids_and_text_back() {
+    let kind = |kind| RequestHeader { kind, ..RequestHeader::default() };
+    let reference = support::read(support::root().join("tests/reference/tiny/f16.json"));
+    let reference: serde_json::Value = serde_json::from_slice(&reference).unwrap();
+    let case = &reference[0];
+    let templated = case["templated"].as_str().unwrap();
+    let answers = ask_all(vec![
+        Ask::new(kind(RequestKind::Render)).text(RecordKind::User, case["prompt"].as_str().unwrap()),
+        Ask::new(kind(RequestKind::Tokenize)).text(RecordKind::Prompt, templated),
+        Ask::new(kind(RequestKind::Describe)),
+        Ask::new(kind(RequestKind::Tokenize)),
+    ]);
+    assert_eq!(answers[0].text, templated);
+    assert_eq!(lines(&answers[1].json)[0], case["prompt_ids"]);
+    assert!(answers[2].report.contains("blk.1.ffn_down.weight"));
+    assert_eq!(answers[3].outcome.stop_reason, StopReason::Error);
+}
+
+#[test]
+fn bad_requests_are_refused_and_the_next_is_answered() {
+    let ids = |header, ids: &[u32]| Ask::new(header).ids(RecordKind::TokenIds, ids);
+    let mut requests: Vec<Vec<u8>> = [
+        Ask::new(generate(1)),
+        ids(generate(1), &[4096]),
+        ids(RequestHeader { session: 2, ..generate(1) }, &[1]),
+        ids(RequestHeader { top: 65, ..score(1) }, &[1]),
+        Ask::new(generate(1)).bytes(RecordKind::Prompt, &[0xFF, 0xFE]),
+        Ask::new(generate(1)).text(RecordKind::User, "x").text(RecordKind::ChatTemplate, "{% for %}"),
+    ]
+    .into_iter()
+    .map(Ask::build)
+    .collect();
+    requests.push(vec![1, 0, 0, 0, 9]);
+    requests.push(ids(generate(1), &[1, 2, 3]).build());
+    let answers = run(&tiny_model("q8_0.gguf"), &boot(0), &FakeKernel::default(), requests).split_off(1);
+    let (last, refused) = answers.split_last().unwrap();
+    assert_eq!(refused.len(), 7);
+    for answer in refused {
+        assert_eq!(answer.outcome.stop_reason, StopReason::Error);
+        assert!(!answer.error.is_empty());
+    }
+    assert_ne!(last.outcome.stop_reason, StopReason::Error);
+}
