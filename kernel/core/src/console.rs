@@ -97,11 +97,13 @@ impl Kernel {
     pub fn receive(&mut self, byte: u8) {
         let mut out = self.console.out;
         match self.console.editor.feed(byte, &mut out) {
-            Some(Event::Line) => {
+            Some(event) => {
                 self.console.is_bar_above = false;
-                self.carry_out_lines();
+                match event {
+                    Event::Line => self.carry_out_lines(),
+                    Event::Interrupt => self.interrupt_requests(),
+                }
             }
-            Some(Event::Interrupt) => self.interrupt_requests(),
             None => {}
         }
     }
@@ -238,7 +240,7 @@ impl Kernel {
 
     fn interrupt_requests(&mut self) {
         let now_ns = barellama_arch::timer::now_ns();
-        for origin in [Origin::Conversation, Origin::Completion, Origin::Command, Origin::Score] {
+        for origin in [Origin::Conversation, Origin::Completion, Origin::Command, Origin::Score, Origin::Autorun] {
             let asked = self.requests.cancel(origin, now_ns);
             self.write_controls(asked);
         }
