@@ -17,9 +17,10 @@ fn attack(attacks: &[Attack]) {
     machine.expect_ready();
     machine.ask("/set step_deadline_ms 3000");
     for (attack, kind, detail) in attacks {
-        let core = attack.rsplit_once(" on ").map_or("0", |(_, core)| core);
+        // A deadline is missed by the whole team; it is reported for core 0.
+        let core = attack.rsplit_once(" on ").filter(|_| !kind.ends_with("deadline")).map_or("0", |(_, core)| core);
         machine.send(format!("{attack}\r"));
-        machine.expect(&format!("*** engine fault: {kind} on core {core}, request "), SHORT);
+        machine.expect(&format!("*** engine fault: {kind} on core {core}, "), SHORT);
         let report = machine.expect_ready();
         assert!(report.contains(detail), "{attack}: {detail:?} is not in the report:\n{report}");
         assert!(report.contains("the model stays in memory"), "{attack}:\n{report}");
@@ -112,7 +113,7 @@ fn an_engine_that_faults_again_and_again_stays_down_until_it_is_restarted() {
         machine.expect_ready();
     }
     machine.send("panic\r");
-    machine.expect("stays down until /restart", SHORT);
+    machine.expect("the engine stays stopped", SHORT);
     machine.expect_prompt(SHORT);
     machine.send("/restart\r");
     machine.expect_ready();

@@ -90,7 +90,9 @@ fn instruction(line: &str) -> Option<&str> {
     let address = address.trim();
     let is_address = !address.is_empty() && address.bytes().all(|byte| byte.is_ascii_hexdigit());
     let rest = rest.trim();
-    (is_address && !rest.is_empty() && !rest.starts_with('<')).then_some(rest)
+    // The listing marks constants between the instructions by `.word` and the like.
+    let is_instruction = !rest.is_empty() && !rest.starts_with('<') && !rest.contains("\t.");
+    (is_address && is_instruction).then_some(rest)
 }
 
 fn touches_vectors(instruction: &str) -> bool {
@@ -133,6 +135,7 @@ mod tests {
             "80:\tmovi\tv0.2d, #0000000000000000",
             "80:\tmovi\td1, #0000000000000000",
             "80:\t<unknown>",
+            "80: 19 35 19 b5  \t.word\t0xb5193519",
             "80:\tbl\t0xffffff8000d8d8d8 <_ZN2s1E>",
         ] {
             assert!(!instruction(line).is_some_and(touches_vectors), "{line}");
