@@ -97,3 +97,77 @@ fn number(node: &FdtNode<'_>, name: &str) -> Option<u64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use super::*;
+    use dtoolkit::memreserve::MemoryReservation;
+    use dtoolkit::model::{DeviceTree, DeviceTreeNode, DeviceTreeProperty};
+
+    fn cells(values: &[u32]) -> std::vec::Vec<u8> {
+        values.iter().flat_map(|value| value.to_be_bytes()).collect()
+    }
+
+    fn property(name: &str, values: &[u32]) -> DeviceTreeProperty {
+        DeviceTreeProperty::new(name, cells(values).as_slice()).unwrap()
+    }
+
+    fn node(name: &str, properties: &[(&str, &[u32])], children: std::vec::Vec<DeviceTreeNode>) -> DeviceTreeNode {
+        let mut builder = DeviceTreeNode::builder(name).unwrap();
+        for (name, values) in properties {
+            builder = builder.property(property(name, values));
+        }
+        children.into_iter().fold(builder, |builder, child| builder.child(child)).build()
+    }
+
+    /// Two cells per address and one per size at the root, as the firmware's trees have them.
+    fn tree() -> std::vec::Vec<u8> {
+        let mut tree = DeviceTree::new();
+        tree.memory_reservations.push(MemoryReservation::new(0, 0x1000));
+        tree.root.add_property(property("#address-cells", &[2]));
+        tree.root.add_property(property("#size-cells", &[1]));
+        tree.root.add_child(node("memory@0", &[("reg", &[0, 0, 0x3B40_0000, 0, 0x4000_0000, 0xBC00_0000])], [].into()));
+        let region = node("linux,cma@10000000", &[("reg", &[0, 0x1000_0000, 0x0400_0000])], [].into());
+        let properties: [(&str, &[u32]); 3] = [("#address-cells", &[2]), ("#size-cells", &[1]), ("ranges", &[])];
+        tree.root.add_child(node("reserved-memory", &properties, [region].into()));
+        let chosen: [(&str, &[u32]); 2] =
+            [("linux,initrd-start", &[0, 0x0800_0000]), ("linux,initrd-end", &[0x0900_0000])];
+        tree.root.add_child(node("chosen", &chosen, [].into()));
+        tree.to_dtb()
+    }
+
+    #[test]
+    fn a_tree_tells_ram_reservations_and_the_placed_file() {
+        let facts = read(&tree()).unwrap();
+        let range = |start, bytes| PhysicalRange { start, bytes };
+        assert_eq!(facts.ram.as_slice(), [range(0, 0x3B40_0000), range(0x4000_0000, 0xBC00_0000)]);
+        assert_eq!(facts.reserved.as_slice(), [range(0, 0x1000), range(0x1000_0000, 0x0400_0000)]);
+        assert_eq!(facts.placed_file, Some(range(0x0800_0000, 0x0100_0000)));
+        assert_eq!(facts.dropped, 0);
+    }
+
+    #[test]
+    fn the_header_tells_the_length() {
+        let tree = tree();
+        assert_eq!(length(&tree[..HEADER_BYTES]), Some(tree.len()));
+        assert_eq!(length(&tree[..7]), None);
+        assert_eq!(length(&[0; HEADER_BYTES]), None, "not a tree");
+        let huge = [cells(&[MAGIC, BYTES_MAX + 1]), [0; 32].into()].concat();
+        assert_eq!(length(&huge), None);
+    }
+
+    #[test]
+    fn damaged_trees_are_refused_or_read_without_panic() {
+        let good = tree();
+        for at in 0..good.len() {
+            for value in [0x00, 0x01, 0x7F, 0xFF] {
+                let mut damaged = good.clone();
+                damaged[at] = value;
+                let _ = read(&damaged);
+            }
+            assert_eq!(read(&good[..at]), None, "cut at {at}");
+        }
+    }
+}

@@ -93,13 +93,16 @@ pub(super) fn machine(facts: &BootFacts) -> Option<Machine> {
     let mut reserved = Vec::new();
     reserve(&mut reserved, PhysicalRange { start: 0, bytes: PAGE });
     let tree = read_device_tree(facts.argument, &ram, &mut reserved);
-    let ram = join_ram(ram, &tree);
+    if !is_emulator {
+        report_disagreement(&ram, &tree.ram);
+    }
+    let placed_file = tree.placed_file.filter(|file| memory::contains(&ram, file.start, file.bytes));
     Some(Machine {
         name: if is_emulator { "Raspberry Pi 4 (QEMU raspi4b)" } else { "Raspberry Pi 4" },
         cores: CORES,
         ram,
         reserved,
-        placed_file: tree.placed_file,
+        placed_file,
         has_watchdog: !is_emulator,
         is_emulator,
         console: &drivers.console,
@@ -236,9 +239,9 @@ fn device_tree_bytes(address: u64, ram: &[PhysicalRange]) -> Option<usize> {
     memory::contains(ram, address, bytes as u64).then_some(bytes)
 }
 
-/// The firmware's word counts; a tree that differs is mentioned. (QEMU's own tree knows the first GiB only.)
-fn join_ram(ram: Vec<PhysicalRange, EXTENTS_MAX>, tree: &TreeFacts) -> Vec<PhysicalRange, EXTENTS_MAX> {
-    let (by_revision, by_tree) = (memory::total_bytes(&ram), memory::total_bytes(&tree.ram));
+/// The board's revision counts; a tree that differs is mentioned. (QEMU's tree knows the first GiB only, always.)
+fn report_disagreement(by_revision: &[PhysicalRange], by_tree: &[PhysicalRange]) {
+    let (by_revision, by_tree) = (memory::total_bytes(by_revision), memory::total_bytes(by_tree));
     if by_tree != 0 && by_tree != by_revision {
         say(format_args!(
             "RAM: {} MiB by the board's revision, {} MiB by the device tree; the revision is taken.\n",
@@ -246,7 +249,6 @@ fn join_ram(ram: Vec<PhysicalRange, EXTENTS_MAX>, tree: &TreeFacts) -> Vec<Physi
             by_tree >> 20
         ));
     }
-    ram
 }
 
 fn reserve(reserved: &mut Vec<PhysicalRange, EXTENTS_MAX>, range: PhysicalRange) {

@@ -189,8 +189,10 @@ fn write_report(frame: &FaultFrame) {
     // The writer never fails.
     let _ = write!(out, "\nkernel fault on core {core}: {}", syndrome.class_name());
     if !syndrome.status_name().is_empty() {
-        let direction = if syndrome.is_write() { "write" } else { "read" };
-        let _ = write!(out, ", {} ({direction})", syndrome.status_name());
+        let _ = write!(out, ", {}", syndrome.status_name());
+    }
+    if syndrome.is_kernel_data_abort() {
+        let _ = write!(out, " ({})", if syndrome.is_write() { "write" } else { "read" });
     }
     let _ = writeln!(out, " [{}]", VECTOR_NAMES.get(frame.vector as usize).unwrap_or(&"unknown vector"));
     if is_stack_overflow(core, frame) {
