@@ -19,12 +19,12 @@ pub const STACKS_BASE: u64 = 0x4000_0000;
 /// Distance between two stack slots, in bytes. The stack fills the upper part, the rest is never mapped.
 pub const STACK_SLOT_BYTES: u64 = 0x0010_0000;
 /// Mapped bytes of each core's EL0 stack.
-pub const STACK_BYTES: u64 = 0x0004_0000;
+pub const STACK_BYTES: u64 = 0x0002_0000;
 
 /// The pages that kernel and engine share: [`BOOT_INFO_ADDRESS`], [`CONTROL_ADDRESS`], request slots.
 pub const RINGS_BASE: u64 = 0x8000_0000;
-/// Size of the shared pages, in bytes: one block.
-pub const RINGS_BYTES: u64 = BLOCK_BYTES;
+/// Size of the shared pages, in bytes.
+pub const RINGS_BYTES: u64 = REQUEST_SLOTS_ADDRESS - RINGS_BASE + REQUEST_SLOT_BYTES * REQUEST_SLOTS as u64;
 /// Where the kernel writes the [`crate::boot_info::BootInfo`] before each start of the engine.
 pub const BOOT_INFO_ADDRESS: u64 = RINGS_BASE;
 /// Where the kernel writes the control words, one `u32` per request slot: see [`crate::request::control`].
@@ -114,8 +114,6 @@ pub const fn stack_top(core: usize) -> u64 {
 pub const fn request_slot_address(slot: usize) -> u64 {
     REQUEST_SLOTS_ADDRESS + REQUEST_SLOT_BYTES * slot as u64
 }
-
-const _: () = assert!(REQUEST_SLOTS_ADDRESS + REQUEST_SLOT_BYTES * REQUEST_SLOTS as u64 <= RINGS_END);
 
 #[cfg(test)]
 mod tests {

@@ -2,8 +2,8 @@
 
 use barellama_abi::boot_info::BootInfo;
 use barellama_abi::layout::{
-    ARENA_BASE, BLOCK_BYTES, BOOT_INFO_ADDRESS, CONTROL_ADDRESS, CORES_MAX, MODEL_BASE, PAGE_BYTES, RINGS_BASE,
-    RINGS_BYTES, STACK_BYTES, request_slot_address, stack_top,
+    ARENA_BASE, BOOT_INFO_ADDRESS, CONTROL_ADDRESS, CORES_MAX, MODEL_BASE, PAGE_BYTES, RINGS_BASE, RINGS_BYTES,
+    STACK_BYTES, request_slot_address, stack_top,
 };
 use barellama_arch::mmu::{self, MapError, UserAccess};
 use barellama_arch::{cache, user_memory};
@@ -57,7 +57,7 @@ impl EngineMemory {
     /// # Errors
     /// [`MemoryError`] if RAM or table pages are too few.
     pub fn map(image: EngineImage<'static>, free: &mut FreeMemory) -> Result<Self, MemoryError> {
-        let rings = free.take_contiguous(RINGS_BYTES, BLOCK_BYTES)?;
+        let rings = free.take_contiguous(RINGS_BYTES, PAGE_BYTES)?;
         let stacks = free.take_contiguous(STACK_BYTES * CORES_MAX as u64, PAGE_BYTES)?;
         let mut segments = Vec::new();
         for segment in &image.segments {
