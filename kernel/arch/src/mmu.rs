@@ -1,11 +1,11 @@
 //! The address space: kernel image, devices, the engine's half. One set of tables for all cores, never switched.
 //!
 //! The boot assembly writes the kernel's tables with their final permissions; here mappings of devices and of the engine are added
-//! and changed. Only one core at a time changes tables; a lock sees to it.
+//! and changed. Only one core at a time changes tables; a lock sees to it, so interrupt handlers must not.
 
+use crate::image;
 use crate::page_table::{Attributes, Table, Tables};
 use crate::table_plan::{FIRST_FREE, KERNEL_HALF, KERNEL_LEVEL_1, TABLES as TABLE_COUNT, USER_LEVEL_1};
-use crate::{image, interrupts};
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{Readable, TTBR1_EL1};
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -203,8 +203,7 @@ fn tables() -> Tables<'static> {
 }
 
 fn with_tables<R>(change: impl FnOnce(&Tables<'static>) -> Result<R, MapError>) -> Result<R, MapError> {
-    // Masked, so that no interrupt handler of this core can wait for the lock that this core holds.
-    let _masked = interrupts::mask();
+    // Interrupts stay on, since a mapping by pages takes long: handlers move bytes and never map.
     while IS_LOCKED.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
         core::hint::spin_loop();
     }
