@@ -1,6 +1,7 @@
 //! The EL0 program: tokenizer, chat template, transformer, sampler, sessions.
 //!
 //! - [`compute`]: the arithmetic; [`compute::team`] puts all cores on it.
+//! - [`kernels`]: products with quantized weights, in vectors.
 //! - [`prepare`]: from the bytes of a model file to a model that can answer.
 //! - [`machine`]: the model at work; [`serve`] takes requests for it, [`generate`] and [`score`] answer them.
 //! - [`tokenizer`], [`template`], [`sampler`], [`text_stream`]: between text and tokens.
@@ -14,6 +15,7 @@ pub mod describe;
 pub mod descriptor;
 pub mod generate;
 pub mod kernel_calls;
+pub mod kernels;
 pub mod machine;
 pub mod output;
 pub mod prepare;

@@ -1,0 +1,174 @@
+//! Which weight formats can be interleaved, and the numbers that describe their blocks.
+
+use barellama_gguf::TensorType;
+
+use super::activations::ActivationFormat;
+
+/// Rows of a group.
+pub const ROWS: usize = 8;
+/// Groups start at multiples of this many bytes, so that vectors are loaded whole.
+pub const ALIGNMENT: usize = 16;
+
+/// A weight format with kernels of its own. The blocks are those of ggml (`ggml-common.h`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WeightFormat {
+    /// 32 weights `d (q - 8)`.
+    Q4_0,
+    /// 32 weights `d q + m`.
+    Q4_1,
+    /// 32 weights `d q`.
+    Q8_0,
+    /// 256 weights `d s q - dmin m`: 6-bit `s` and `m` for every 32.
+    Q4K,
+    /// 256 weights `d s (q - 32)`: 8-bit `s` for every 16.
+    Q6K,
+}
+
+/// A field of one row's block: where it lies and how long it is, in bytes.
+pub(super) type Field = (u8, u8);
+
+impl WeightFormat {
+    /// All formats.
+    pub const ALL: [Self; 5] = [Self::Q4_0, Self::Q4_1, Self::Q8_0, Self::Q4K, Self::Q6K];
+
+    /// The format of tensors of that type, if it has one.
+    #[must_use]
+    pub const fn of(kind: TensorType) -> Option<Self> {
+        match kind {
+            TensorType::Q4_0 => Some(Self::Q4_0),
+            TensorType::Q4_1 => Some(Self::Q4_1),
+            TensorType::Q8_0 => Some(Self::Q8_0),
+            TensorType::Q4_K => Some(Self::Q4K),
+            TensorType::Q6_K => Some(Self::Q6K),
+            _ => None,
+        }
+    }
+
+    /// The type of tensors of that format.
+    #[must_use]
+    pub const fn tensor_type(self) -> TensorType {
+        match self {
+            Self::Q4_0 => TensorType::Q4_0,
+            Self::Q4_1 => TensorType::Q4_1,
+            Self::Q8_0 => TensorType::Q8_0,
+            Self::Q4K => TensorType::Q4_K,
+            Self::Q6K => TensorType::Q6_K,
+        }
+    }
+
+    /// Weights of a block.
+    #[must_use]
+    pub const fn block_weights(self) -> usize {
+        self.activation().block_values()
+    }
+
+    /// Bytes of one row's block.
+    #[must_use]
+    pub const fn block_bytes(self) -> usize {
+        match self {
+            Self::Q4_0 => 18,
+            Self::Q4_1 => 20,
+            Self::Q8_0 => 34,
+            Self::Q4K => 144,
+            Self::Q6K => 210,
+        }
+    }
+
+    /// The activations that these weights are multiplied with.
+    #[must_use]
+    pub const fn activation(self) -> ActivationFormat {
+        match self {
+            Self::Q4_0 | Self::Q4_1 | Self::Q8_0 => ActivationFormat::Blocks32,
+            Self::Q4K | Self::Q6K => ActivationFormat::Blocks256,
+        }
+    }
+
+    /// Where F16 scales lie in a row's block, in ggml's layout.
+    pub(super) const fn scales(self) -> &'static [usize] {
+        match self {
+            Self::Q4_0 | Self::Q8_0 => &[0],
+            Self::Q4_1 | Self::Q4K => &[0, 2],
+            Self::Q6K => &[208],
+        }
+    }
+
+    /// The fields of a row's block in the order in which a group's block has them, each for all eight rows.
+    pub(super) const fn fields(self) -> &'static [Field] {
+        match self {
+            Self::Q4_0 => &[(0, 2), (2, 16)],
+            Self::Q4_1 => &[(0, 2), (2, 2), (4, 16)],
+            Self::Q8_0 => &[(0, 2), (2, 32)],
+            Self::Q4K => &Q4K_FIELDS,
+            Self::Q6K => &Q6K_FIELDS,
+        }
+    }
+}
+
+/// `d`, `dmin`, 12 bytes of scales one by one (so that the eight rows' scales lie together), 8 sub-blocks.
+const Q4K_FIELDS: [Field; 22] = {
+    let mut fields = [(0, 2); 22];
+    fields[1] = (2, 2);
+    let mut index = 0;
+    while index < 12 {
+        fields[2 + index] = (4 + index as u8, 1);
+        index += 1;
+    }
+    index = 0;
+    while index < 8 {
+        fields[14 + index] = (16 + 16 * index as u8, 16);
+        index += 1;
+    }
+    fields
+};
+
+/// `d`; 16 scales in the order in which the kernel uses them; for each 64 weights the high bits, then twice 16 low bytes.
+const Q6K_FIELDS: [Field; 29] = {
+    let mut fields = [(208, 2); 29];
+    let mut set = 0;
+    while set < 4 {
+        let half = set as u8 / 2;
+        let part = set as u8 % 2;
+        // The 16 bytes of high bits of `set` belong to these four sub-blocks of 16 weights, and to two times 16 low bytes.
+        let first = 192 + 8 * half + part;
+        fields[1 + 4 * set] = (first, 1);
+        fields[2 + 4 * set] = (first + 4, 1);
+        fields[3 + 4 * set] = (first + 2, 1);
+        fields[4 + 4 * set] = (first + 6, 1);
+        let low = 64 * half + 16 * part;
+        fields[17 + 3 * set] = (128 + 32 * half + 16 * part, 16);
+        fields[18 + 3 * set] = (low, 16);
+        fields[19 + 3 * set] = (low + 32, 16);
+        set += 1;
+    }
+    fields
+};
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    #[test]
+    fn blocks_are_those_of_the_type_table() {
+        for format in WeightFormat::ALL {
+            let kind = format.tensor_type();
+            assert_eq!(WeightFormat::of(kind), Some(format));
+            assert_eq!((format.block_weights(), format.block_bytes()), (kind.block_elements(), kind.block_bytes()));
+        }
+    }
+
+    #[test]
+    fn fields_cover_a_block_once_and_keep_groups_aligned() {
+        for format in WeightFormat::ALL {
+            let mut seen = vec![0; format.block_bytes()];
+            for &(start, length) in format.fields() {
+                for place in &mut seen[start as usize..][..length as usize] {
+                    *place += 1;
+                }
+            }
+            assert!(seen.iter().all(|times| *times == 1), "{format:?}: {seen:?}");
+            assert!((format.block_bytes() * ROWS).is_multiple_of(ALIGNMENT));
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! From eight rows in ggml's layout to a group and back, in the same bytes.
+
+use super::format::{ROWS, WeightFormat};
+
+/// A scale that is infinite or not a number: the file is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadScale {
+    /// The row, counted from the first one that was given.
+    pub row: usize,
+    /// The block in the row.
+    pub block: usize,
+}
+
+impl core::fmt::Display for BadScale {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(out, "the scale of block {} in row {} is not a finite number: the file is damaged", self.block, self.row)
+    }
+}
+
+/// Longest block of one row.
+const BLOCK_MAX: usize = 210;
+
+/// Interleaves the rows of a tensor, eight by eight, in place.
+///
+/// `rows` holds whole groups of rows of `row_bytes` bytes; `scratch` is at least [`ROWS`] rows long.
+///
+/// # Errors
+/// The first scale that is not finite; the groups before it are then interleaved already.
+///
+/// # Panics
+/// If `rows` is not whole groups of whole blocks or `scratch` is too short.
+pub fn interleave(
+    format: WeightFormat,
+    rows: &mut [u8],
+    row_bytes: usize,
+    scratch: &mut [u8],
+) -> Result<(), BadScale> {
+    assert!(row_bytes > 0 && row_bytes.is_multiple_of(format.block_bytes()), "a row is whole blocks");
+    assert!(rows.len().is_multiple_of(row_bytes * ROWS), "a tensor is whole groups");
+    let scratch = &mut scratch[..row_bytes * ROWS];
+    for (index, group) in rows.chunks_exact_mut(row_bytes * ROWS).enumerate() {
+        check_scales(format, group, row_bytes).map_err(|bad| BadScale { row: bad.row + index * ROWS, ..bad })?;
+        scratch.copy_from_slice(group);
+        interleave_group(format, scratch, row_bytes, group);
+    }
+    Ok(())
+}
+
+fn check_scales(format: WeightFormat, rows: &[u8], row_bytes: usize) -> Result<(), BadScale> {
+    for (row, bytes) in rows.chunks_exact(row_bytes).enumerate() {
+        for (block, bytes) in bytes.chunks_exact(format.block_bytes()).enumerate() {
+            for &at in format.scales() {
+                // All exponent bits of a binary16 set: infinite or not a number.
+                if bytes[at + 1] & 0x7C == 0x7C {
+                    return Err(BadScale { row, block });
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn interleave_group(format: WeightFormat, rows: &[u8], row_bytes: usize, group: &mut [u8]) {
+    let block_bytes = format.block_bytes();
+    for (row, bytes) in rows.chunks_exact(row_bytes).enumerate() {
+        let blocks = bytes.chunks_exact(block_bytes).zip(group.chunks_exact_mut(block_bytes * ROWS));
+        for (block, group_block) in blocks {
+            let mut native = [0; BLOCK_MAX];
+            let native = &mut native[..block_bytes];
+            to_native(format, block, native);
+            let mut start = 0;
+            for &(from, length) in format.fields() {
+                let (from, length) = (usize::from(from), usize::from(length));
+                group_block[start + row * length..][..length].copy_from_slice(&native[from..from + length]);
+                start += length * ROWS;
+            }
+        }
+    }
+}
+
+/// One row's block of a group's block, in ggml's layout: the inverse of [`interleave`].
+///
+/// # Panics
+/// If `group_block` is not a block of a group, `row` is not below [`ROWS`] or `block` is not one row's block.
+pub fn extract_block(format: WeightFormat, group_block: &[u8], row: usize, block: &mut [u8]) {
+    assert!(group_block.len() == block.len() * ROWS && row < ROWS, "a block of a group and one of its rows");
+    let mut native = [0; BLOCK_MAX];
+    let native = &mut native[..format.block_bytes()];
+    let mut start = 0;
+    for &(to, length) in format.fields() {
+        let (to, length) = (usize::from(to), usize::from(length));
+        native[to..to + length].copy_from_slice(&group_block[start + row * length..][..length]);
+        start += length * ROWS;
+    }
+    from_native(format, native, block);
+}
+
+/// A block in ggml's layout with its bits arranged as the kernels want them.
+fn to_native(format: WeightFormat, block: &[u8], native: &mut [u8]) {
+    native.copy_from_slice(block);
+    match format {
+        WeightFormat::Q4K => {
+            pack_scales(&unpack_scales(&block[4..16]), &mut native[4..16]);
+            for (pair, native) in block[16..].chunks_exact(32).zip(native[16..].chunks_exact_mut(32)) {
+                for index in 0..16 {
+                    let (first, second) = (pair[index], pair[index + 16]);
+                    native[index] = first & 0xF | second << 4;
+                    native[index + 16] = first >> 4 | second & 0xF0;
+                }
+            }
+        }
+        WeightFormat::Q6K => flip_signs(native),
+        WeightFormat::Q4_0 | WeightFormat::Q4_1 | WeightFormat::Q8_0 => {}
+    }
+}
+
+/// The inverse of [`to_native`].
+fn from_native(format: WeightFormat, native: &[u8], block: &mut [u8]) {
+    block.copy_from_slice(native);
+    match format {
+        WeightFormat::Q4K => {
+            repack_as_ggml(&native[4..16], &mut block[4..16]);
+            for (native, pair) in native[16..].chunks_exact(32).zip(block[16..].chunks_exact_mut(32)) {
+                for index in 0..16 {
+                    let (first, second) = (native[index], native[index + 16]);
+                    pair[index] = first & 0xF | second << 4;
+                    pair[index + 16] = first >> 4 | second & 0xF0;
+                }
+            }
+        }
+        WeightFormat::Q6K => flip_signs(block),
+        WeightFormat::Q4_0 | WeightFormat::Q4_1 | WeightFormat::Q8_0 => {}
+    }
+}
+
+/// `q ^ 32` is `q - 32` as a 6-bit two's complement number; the top bits are every second bit of the bytes of high bits.
+fn flip_signs(block: &mut [u8]) {
+    for byte in &mut block[128..192] {
+        *byte ^= 0xAA;
+    }
+}
+
+/// Scales and minima of the eight sub-blocks of a Q4_K block, from ggml's 12 bytes.
+pub(super) fn unpack_scales(bytes: &[u8]) -> [(u8, u8); 8] {
+    core::array::from_fn(|index| {
+        if index < 4 {
+            (bytes[index] & 63, bytes[index + 4] & 63)
+        } else {
+            let (low, high) = (bytes[index + 4], [bytes[index - 4], bytes[index]]);
+            (low & 0xF | (high[0] >> 6) << 4, low >> 4 | (high[1] >> 6) << 4)
+        }
+    })
+}
+
+/// Eight bytes with a scale and the two high bits of the minimum each, then four bytes with the low bits of two minima each
+/// (of sub-blocks two apart): what the kernel unpacks for eight rows with few operations.
+fn pack_scales(scales: &[(u8, u8); 8], bytes: &mut [u8]) {
+    for (byte, (scale, minimum)) in bytes.iter_mut().zip(scales) {
+        *byte = scale | (minimum >> 4) << 6;
+    }
+    for (index, byte) in bytes[8..].iter_mut().enumerate() {
+        let first = index / 2 * 4 + index % 2;
+        *byte = scales[first].1 & 0xF | scales[first + 2].1 << 4;
+    }
+}
+
+/// From [`pack_scales`]' form to ggml's.
+fn repack_as_ggml(packed: &[u8], bytes: &mut [u8]) {
+    let scale = |index: usize| packed[index] & 63;
+    let minimum = |index: usize| {
+        let low = packed[8 + index / 4 * 2 + index % 2] >> (index % 4 / 2 * 4);
+        low & 0xF | (packed[index] >> 6) << 4
+    };
+    for index in 0..4 {
+        bytes[index] = scale(index) | (scale(index + 4) >> 4) << 6;
+        bytes[index + 4] = minimum(index) | (minimum(index + 4) >> 4) << 6;
+        bytes[index + 8] = scale(index + 4) & 0xF | minimum(index + 4) << 4;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    fn rows(format: WeightFormat, row_bytes: usize, count: usize) -> Vec<u8> {
+        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+        let mut bytes: Vec<u8> = (0..row_bytes * count)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state >> 56) as u8
+            })
+            .collect();
+        for block in bytes.chunks_exact_mut(format.block_bytes()) {
+            for &at in format.scales() {
+                block[at + 1] &= 0xBF;
+            }
+        }
+        bytes
+    }
+
+    #[test]
+    fn every_row_comes_back() {
+        for format in WeightFormat::ALL {
+            let row_bytes = format.block_bytes() * 3;
+            let original = rows(format, row_bytes, 2 * ROWS);
+            let mut group = original.clone();
+            interleave(format, &mut group, row_bytes, &mut vec![0; row_bytes * ROWS]).unwrap();
+            assert_ne!(group, original);
+            let mut block = vec![0; format.block_bytes()];
+            for (row, expected) in original.chunks_exact(row_bytes).enumerate() {
+                let group = &group[row / ROWS * ROWS * row_bytes..][..ROWS * row_bytes];
+                let blocks = group.chunks_exact(format.block_bytes() * ROWS);
+                for (group_block, expected) in blocks.zip(expected.chunks_exact(format.block_bytes())) {
+                    extract_block(format, group_block, row % ROWS, &mut block);
+                    assert_eq!(block, expected, "{format:?} row {row}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_scale_that_is_not_finite_is_found() {
+        for format in WeightFormat::ALL {
+            let row_bytes = format.block_bytes() * 3;
+            for &at in format.scales() {
+                let mut bytes = rows(format, row_bytes, 2 * ROWS);
+                bytes[row_bytes * 9 + format.block_bytes() * 2 + at..][..2].copy_from_slice(&[0, 0xFC]);
+                let found = interleave(format, &mut bytes, row_bytes, &mut vec![0; row_bytes * ROWS]);
+                assert_eq!(found, Err(BadScale { row: 9, block: 2 }), "{format:?} at {at}");
+            }
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Products with quantized weights on cores without dot-product instructions: eight rows at a time.
+//!
+//! ```text
+//!   rows of a tensor        layout.rs          group of 8 rows, in the same bytes
+//!   r0 |b0|b1|b2|...        --------->         |b0: scales of r0..r7, quants of r0..r7|b1: ...|b2: ...|
+//!   r1 |b0|b1|b2|...        <--------- row lookup (embeddings)
+//!   ...
+//!   r7 |b0|b1|b2|...
+//!                                              x  activations.rs: blocks of 8-bit integers
+//!                                              =  product.rs: 8 outputs for each token
+//!                                                 portable.rs (definition) = neon/ (the same bits)
+//! ```
+//!
+//! Every product has the same bits on every path: the products of a block are summed as integers, exactly (`int16` lanes are
+//! used within bounds that the formats guarantee), and each output adds its blocks in F32 in ascending order with the same
+//! fused operations, whatever the number of tokens. [`portable`] writes this down without vectors.
+//!
+//! Only [`neon`] has unsafe code.
+
+pub mod activations;
+pub mod format;
+pub mod layout;
+#[cfg(target_arch = "aarch64")]
+#[allow(unsafe_code)]
+pub mod neon;
+pub mod portable;
+pub mod product;
+
+pub use activations::ActivationFormat;
+pub use format::{ROWS, WeightFormat};
+pub use layout::{BadScale, interleave};
+pub use product::{GroupKernel, Operands};

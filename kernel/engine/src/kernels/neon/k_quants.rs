@@ -1,0 +1,342 @@
+//! Weights in blocks of 256: Q4_K, Q6_K.
+
+use core::arch::aarch64::*;
+
+use super::super::activations::ActivationFormat;
+use super::super::format::{ROWS, WeightFormat};
+use super::super::product::Operands;
+use super::vectors::{add_scaled, half_sums_of_16, load, nibbles, scales, sums_of_32};
+
+/// Bytes of a block of activations, and where its parts lie.
+const ACTIVATION_BYTES: usize = ActivationFormat::Blocks256.block_bytes();
+const SUMS: usize = 256;
+const SUMS_BY_8: usize = 272;
+const SCALE: usize = 288;
+/// Tokens whose integer sums are kept at once: 64 bytes each on the stack.
+const TILE: usize = 32;
+
+/// Integer sums of a token: two or four vectors, as the format needs.
+type Sums = [int32x4_t; 4];
+
+/// A block of eight rows.
+pub(super) trait Block: Sized {
+    const FORMAT: WeightFormat;
+    /// Parts of 32 weights.
+    type Part;
+
+    /// Scales and minima.
+    ///
+    /// # Safety
+    /// `block` is a multiple of 16, and a block of eight rows lies there.
+    unsafe fn header(block: *const u8) -> Self;
+
+    /// 32 weights of each row, unpacked, in the order that suits the format.
+    ///
+    /// # Safety
+    /// As [`Self::header`]; `part` is below 8.
+    unsafe fn part(&self, block: *const u8, part: usize) -> Self::Part;
+
+    /// The sums with the products of one part added.
+    ///
+    /// # Safety
+    /// `x` is a multiple of 16, and a block of activations lies there; `part` is below 8.
+    unsafe fn add_part(weights: &Self::Part, part: usize, sums: Sums, x: *const u8) -> Sums;
+
+    /// The outputs with the block's sums added, in the order of operations of `portable.rs`.
+    ///
+    /// # Safety
+    /// As [`Self::add_part`].
+    unsafe fn add_to(&self, outputs: [float32x4_t; 2], sums: Sums, x: *const u8) -> [float32x4_t; 2];
+}
+
+/// Outputs of a group for each token.
+pub(super) fn product<B: Block>(operands: &Operands<'_>, outputs: &mut [[f32; ROWS]]) {
+    // SAFETY: NEON is part of every core that this target runs on. `GroupKernel::product` checked that group and activations have
+    // equally many whole blocks (of `stride` tokens), that `first` and the tokens behind it are among these, and both alignments;
+    // block sizes are multiples of 16.
+    unsafe {
+        if let [output] = outputs {
+            return one_token::<B>(operands, output);
+        }
+        for (index, tile) in outputs.chunks_mut(TILE).enumerate() {
+            many_tokens::<B>(&Operands { first: operands.first + index * TILE, ..*operands }, tile);
+        }
+    }
+}
+
+/// # Safety
+/// The operands fit together and hold one token from `first` on.
+#[target_feature(enable = "neon")]
+unsafe fn one_token<B: Block>(operands: &Operands<'_>, output: &mut [f32; ROWS]) {
+    let mut outputs = [vdupq_n_f32(0.0); 2];
+    let mut x = operands.activations.as_ptr().wrapping_add(operands.first * ACTIVATION_BYTES);
+    for block in operands.group.chunks_exact(B::FORMAT.block_bytes() * ROWS) {
+        let start = block.as_ptr();
+        // SAFETY: the group's blocks are whole and aligned, the activations have as many, and there are 8 parts.
+        unsafe {
+            let header = B::header(start);
+            let mut sums = [vdupq_n_s32(0); 4];
+            for part in 0..8 {
+                sums = B::add_part(&header.part(start, part), part, sums, x);
+            }
+            outputs = header.add_to(outputs, sums, x);
+        }
+        x = x.wrapping_add(operands.stride * ACTIVATION_BYTES);
+    }
+    // SAFETY: eight floats are written to an array of eight.
+    unsafe { store(output, outputs) };
+}
+
+/// # Safety
+/// The operands fit together and hold `outputs.len()` tokens from `first` on, which are at most [`TILE`].
+#[target_feature(enable = "neon")]
+unsafe fn many_tokens<B: Block>(operands: &Operands<'_>, outputs: &mut [[f32; ROWS]]) {
+    outputs.fill([0.0; ROWS]);
+    let mut tile = [[vdupq_n_s32(0); 4]; TILE];
+    let tile = &mut tile[..outputs.len()];
+    let mut row = operands.activations.as_ptr().wrapping_add(operands.first * ACTIVATION_BYTES);
+    for block in operands.group.chunks_exact(B::FORMAT.block_bytes() * ROWS) {
+        let start = block.as_ptr();
+        // SAFETY: the group's blocks are whole and aligned.
+        let header = unsafe { B::header(start) };
+        tile.fill([vdupq_n_s32(0); 4]);
+        for part in 0..8 {
+            // SAFETY: there are 8 parts.
+            let weights = unsafe { header.part(start, part) };
+            let mut x = row;
+            for sums in &mut *tile {
+                // SAFETY: the activations have as many blocks, each with a token for each output from `first` on.
+                *sums = unsafe { B::add_part(&weights, part, *sums, x) };
+                x = x.wrapping_add(ACTIVATION_BYTES);
+            }
+        }
+        let mut x = row;
+        for (sums, output) in tile.iter().zip(&mut *outputs) {
+            // SAFETY: as above; arrays of eight floats are read and written.
+            unsafe {
+                let before = [vld1q_f32(output.as_ptr()), vld1q_f32(output.as_ptr().add(4))];
+                store(output, header.add_to(before, *sums, x));
+            }
+            x = x.wrapping_add(ACTIVATION_BYTES);
+        }
+        row = row.wrapping_add(operands.stride * ACTIVATION_BYTES);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn store(output: &mut [f32; ROWS], sums: [float32x4_t; 2]) {
+    // SAFETY: the array has eight floats.
+    unsafe {
+        vst1q_f32(output.as_mut_ptr(), sums[0]);
+        vst1q_f32(output.as_mut_ptr().add(4), sums[1]);
+    }
+}
+
+/// Scales of the weights times the scale of the activations.
+///
+/// # Safety
+/// A block of activations lies at `x`.
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn scaled(scales: [float32x4_t; 2], x: *const u8) -> [float32x4_t; 2] {
+    // SAFETY: the scale is a float at a multiple of 4 inside the block.
+    let scale = unsafe { x.add(SCALE).cast::<f32>().read() };
+    [vmulq_n_f32(scales[0], scale), vmulq_n_f32(scales[1], scale)]
+}
+
+/// `d s q - dmin m`.
+///
+/// With the nibbles q from 0 to 15 the sums of a part are `s sum((q - 8) x)`, exact in 16 bits before the scale;
+/// `8 s sum(x)` follows at the end, from the sums of the activations.
+pub(super) struct Q4K {
+    scales: [float32x4_t; 2],
+    minima: [float32x4_t; 2],
+    /// Of each part, for each row.
+    part_scales: [int16x8_t; 8],
+    part_minima: [int16x8_t; 8],
+}
+
+/// Nibbles and scales of a part.
+pub(super) struct Q4KPart {
+    weights: [[int8x16_t; 2]; 8],
+    scales: int16x8_t,
+}
+
+impl Block for Q4K {
+    const FORMAT: WeightFormat = WeightFormat::Q4K;
+    type Part = Q4KPart;
+
+    #[inline(always)]
+    unsafe fn header(block: *const u8) -> Self {
+        // SAFETY: the block begins with 8 scales and 8 minima of 2 bytes, 64 bytes for the scales of the parts and 32 for the
+        // low bits of their minima; NEON is always there.
+        unsafe {
+            let mut part_scales = [vdupq_n_s16(0); 8];
+            let mut part_minima = [vdupq_n_s16(0); 8];
+            let mut pair = 0;
+            while pair < 4 {
+                let packed = vreinterpretq_u8_s8(load(block, 32 + 16 * pair));
+                let low = vreinterpretq_u8_s8(load(block, 96 + 16 * (pair / 2)));
+                let low = if pair % 2 == 0 { vandq_u8(low, vdupq_n_u8(0xF)) } else { vshrq_n_u8::<4>(low) };
+                let scales = vreinterpretq_s8_u8(vandq_u8(packed, vdupq_n_u8(63)));
+                let minima = vreinterpretq_s8_u8(vsliq_n_u8::<4>(low, vshrq_n_u8::<6>(packed)));
+                part_scales[2 * pair] = vmovl_s8(vget_low_s8(scales));
+                part_scales[2 * pair + 1] = vmovl_high_s8(scales);
+                part_minima[2 * pair] = vmovl_s8(vget_low_s8(minima));
+                part_minima[2 * pair + 1] = vmovl_high_s8(minima);
+                pair += 1;
+            }
+            Self { scales: scales(block, 0), minima: scales(block, 16), part_scales, part_minima }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn part(&self, block: *const u8, part: usize) -> Q4KPart {
+        // SAFETY: part 7 ends where the block of 1152 bytes ends; NEON is always there.
+        let weights = unsafe { nibbles(block.add(128 + 128 * part)) };
+        Q4KPart { weights, scales: self.part_scales[part] }
+    }
+
+    #[inline(always)]
+    unsafe fn add_part(weights: &Q4KPart, part: usize, sums: Sums, x: *const u8) -> Sums {
+        // SAFETY: integers and sums of part 7 lie inside a block of activations, sums at a multiple of 2; NEON is always there.
+        unsafe {
+            let offset = vdupq_n_s16(x.add(SUMS_BY_8 + 2 * part).cast::<i16>().read());
+            let products = sums_of_32(&weights.weights, [load(x, 32 * part), load(x, 32 * part + 16)]);
+            let products = vsubq_s16(products, offset);
+            [
+                vmlal_s16(sums[0], vget_low_s16(products), vget_low_s16(weights.scales)),
+                vmlal_high_s16(sums[1], products, weights.scales),
+                sums[2],
+                sums[3],
+            ]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add_to(&self, outputs: [float32x4_t; 2], sums: Sums, x: *const u8) -> [float32x4_t; 2] {
+        // SAFETY: a block of activations lies at `x`; NEON is always there.
+        unsafe {
+            let sums_by_8 = vreinterpretq_s16_s8(load(x, SUMS_BY_8));
+            let products = times_sums([sums[0], sums[1]], &self.part_scales, sums_by_8);
+            let minima = times_sums([vdupq_n_s32(0); 2], &self.part_minima, vreinterpretq_s16_s8(load(x, SUMS)));
+            let products = products.map(|four| vcvtq_f32_s32(four));
+            let minima = minima.map(|four| vcvtq_f32_s32(four));
+            let outputs = add_scaled(outputs, scaled(self.scales, x), products);
+            let scales = scaled(self.minima, x);
+            [vfmsq_f32(outputs[0], scales[0], minima[0]), vfmsq_f32(outputs[1], scales[1], minima[1])]
+        }
+    }
+}
+
+/// `start` plus factors of each part, for eight rows, times the part's lane of `sums`.
+#[inline]
+#[target_feature(enable = "neon")]
+fn times_sums(start: [int32x4_t; 2], factors: &[int16x8_t; 8], sums: int16x8_t) -> [int32x4_t; 2] {
+    let [mut low, mut high] = start;
+    macro_rules! lanes {
+        ($($lane:literal)*) => {
+            $(
+                low = vmlal_laneq_s16::<$lane>(low, vget_low_s16(factors[$lane]), sums);
+                high = vmlal_high_laneq_s16::<$lane>(high, factors[$lane], sums);
+            )*
+        };
+    }
+    lanes!(0 1 2 3 4 5 6 7);
+    [low, high]
+}
+
+/// `d s (q - 32)`.
+pub(super) struct Q6K {
+    scales: [float32x4_t; 2],
+}
+
+/// Two times 16 signed weights and their scales, those twice for each row.
+pub(super) struct Q6KPart {
+    weights: [[int8x16_t; 2]; 8],
+    scales: [[int16x8_t; 2]; 2],
+}
+
+impl Block for Q6K {
+    const FORMAT: WeightFormat = WeightFormat::Q6K;
+    type Part = Q6KPart;
+
+    #[inline(always)]
+    unsafe fn header(block: *const u8) -> Self {
+        // SAFETY: the block begins with 8 scales of 2 bytes; NEON is always there.
+        unsafe { Self { scales: scales(block, 0) } }
+    }
+
+    #[inline(always)]
+    unsafe fn part(&self, block: *const u8, part: usize) -> Q6KPart {
+        // SAFETY: 16 bytes of scales for each part from byte 16 on; then for two parts each 128 bytes of high bits and two times
+        // 128 bytes of low bits, 1680 bytes in all; NEON is always there.
+        unsafe {
+            let set = block.add(144 + 384 * (part / 2));
+            let low = set.add(128 + 128 * (part % 2));
+            let weights = if part % 2 == 0 { six_bits::<6, 2>(set, low) } else { six_bits::<4, 0>(set, low) };
+            let scales = load(block, 16 + 16 * part);
+            let (first, second) = (vzip1q_s8(scales, scales), vzip2q_s8(scales, scales));
+            let scales = [first, second].map(|twice| [vmovl_s8(vget_low_s8(twice)), vmovl_high_s8(twice)]);
+            Q6KPart { weights, scales }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add_part(weights: &Q6KPart, part: usize, sums: Sums, x: *const u8) -> Sums {
+        // Parts 2n and 2n + 1 have the weights from 128 (n / 2) + 16 (n mod 2) on, the second one 32 further; their second
+        // half is 64 further.
+        let start = 128 * (part / 4) + 16 * (part / 2 % 2) + 32 * (part % 2);
+        let mut sums = sums;
+        let mut half = 0;
+        while half < 2 {
+            let row = |row: usize| weights.weights[row][half];
+            let scales = weights.scales[half];
+            // SAFETY: at most 16 integers from 240 on; NEON is always there.
+            unsafe {
+                let x = load(x, start + 64 * half);
+                let first = half_sums_of_16([row(0), row(1), row(2), row(3)], x);
+                let second = half_sums_of_16([row(4), row(5), row(6), row(7)], x);
+                sums = [
+                    vmlal_s16(sums[0], vget_low_s16(first), vget_low_s16(scales[0])),
+                    vmlal_high_s16(sums[1], first, scales[0]),
+                    vmlal_s16(sums[2], vget_low_s16(second), vget_low_s16(scales[1])),
+                    vmlal_high_s16(sums[3], second, scales[1]),
+                ];
+            }
+            half += 1;
+        }
+        sums
+    }
+
+    #[inline(always)]
+    unsafe fn add_to(&self, outputs: [float32x4_t; 2], sums: Sums, x: *const u8) -> [float32x4_t; 2] {
+        // SAFETY: a block of activations lies at `x`; NEON is always there.
+        unsafe {
+            let products = [vpaddq_s32(sums[0], sums[1]), vpaddq_s32(sums[2], sums[3])];
+            add_scaled(outputs, scaled(self.scales, x), products.map(|four| vcvtq_f32_s32(four)))
+        }
+    }
+}
+
+/// 32 signed weights of each of eight rows, from 16 bytes of low bits each and two of the four pairs of bits in 16 bytes of
+/// high bits: the pair that is `FIRST` bits below the top for the low nibbles, the one `SECOND` below for the high nibbles.
+///
+/// # Safety
+/// `high` and `low` are multiples of 16, and 128 bytes lie at each.
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn six_bits<const FIRST: i32, const SECOND: i32>(high: *const u8, low: *const u8) -> [[int8x16_t; 2]; 8] {
+    let mut weights = [[vdupq_n_s8(0); 2]; 8];
+    let mut row = 0;
+    while row < 8 {
+        // SAFETY: row 7 ends at byte 128.
+        let (high, low) = unsafe { (load(high, 16 * row), load(low, 16 * row)) };
+        let first = vsriq_n_s8::<2>(vshlq_n_s8::<FIRST>(high), vshlq_n_s8::<4>(low));
+        let second = vsriq_n_s8::<2>(vshlq_n_s8::<SECOND>(high), low);
+        weights[row] = [vshrq_n_s8::<2>(first), vshrq_n_s8::<2>(second)];
+        row += 1;
+    }
+    weights
+}

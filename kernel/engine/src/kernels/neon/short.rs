@@ -1,0 +1,211 @@
+//! Weights in blocks of 32: Q4_0, Q4_1, Q8_0.
+
+use core::arch::aarch64::*;
+
+use super::super::activations::ActivationFormat;
+use super::super::format::{ROWS, WeightFormat};
+use super::super::product::Operands;
+use super::vectors::{add_scaled, load, nibbles, scales, sums_of_32, to_floats};
+
+/// Bytes of a block of activations.
+const ACTIVATION_BYTES: usize = ActivationFormat::Blocks32.block_bytes();
+
+/// Eight rows' block, unpacked.
+pub(super) trait Block: Sized {
+    const FORMAT: WeightFormat;
+
+    /// # Safety
+    /// `block` is a multiple of 16, and a block of eight rows lies there.
+    unsafe fn unpack(block: *const u8) -> Self;
+
+    /// The outputs with one block's products added, in the order of operations of `portable.rs`. `tail` is what follows the
+    /// integers: scale, scale times sum, 8 times the sum.
+    fn add_to(&self, outputs: [float32x4_t; 2], x: [int8x16_t; 2], tail: int8x16_t) -> [float32x4_t; 2];
+}
+
+/// Outputs of a group for each token.
+pub(super) fn product<B: Block>(operands: &Operands<'_>, outputs: &mut [[f32; ROWS]]) {
+    // SAFETY: NEON is part of every core that this target runs on. `GroupKernel::product` checked that group and activations have
+    // equally many whole blocks (of `stride` tokens), that `first` and the tokens behind it are among these, and both alignments;
+    // block sizes are multiples of 16.
+    unsafe {
+        if let [output] = outputs { one_token::<B>(operands, output) } else { many_tokens::<B>(operands, outputs) }
+    }
+}
+
+/// # Safety
+/// The operands fit together and hold one token from `first` on.
+#[target_feature(enable = "neon")]
+unsafe fn one_token<B: Block>(operands: &Operands<'_>, output: &mut [f32; ROWS]) {
+    let mut sums = [vdupq_n_f32(0.0); 2];
+    let mut x = operands.activations.as_ptr().wrapping_add(operands.first * ACTIVATION_BYTES);
+    for block in operands.group.chunks_exact(B::FORMAT.block_bytes() * ROWS) {
+        // SAFETY: the group's blocks are whole and aligned, and the activations have as many.
+        unsafe {
+            let weights = B::unpack(block.as_ptr());
+            sums = weights.add_to(sums, [load(x, 0), load(x, 16)], load(x, 32));
+        }
+        x = x.wrapping_add(operands.stride * ACTIVATION_BYTES);
+    }
+    // SAFETY: eight floats are written to an array of eight.
+    unsafe { store(output, sums) };
+}
+
+/// # Safety
+/// The operands fit together and hold `outputs.len()` tokens from `first` on.
+#[target_feature(enable = "neon")]
+unsafe fn many_tokens<B: Block>(operands: &Operands<'_>, outputs: &mut [[f32; ROWS]]) {
+    outputs.fill([0.0; ROWS]);
+    let mut row = operands.activations.as_ptr().wrapping_add(operands.first * ACTIVATION_BYTES);
+    for block in operands.group.chunks_exact(B::FORMAT.block_bytes() * ROWS) {
+        // SAFETY: the group's blocks are whole and aligned.
+        let weights = unsafe { B::unpack(block.as_ptr()) };
+        let mut x = row;
+        for output in &mut *outputs {
+            // SAFETY: the activations have as many blocks, each with a token for each output from `first` on; arrays of eight
+            // floats are read and written.
+            unsafe {
+                let sums = [vld1q_f32(output.as_ptr()), vld1q_f32(output.as_ptr().add(4))];
+                let sums = weights.add_to(sums, [load(x, 0), load(x, 16)], load(x, 32));
+                store(output, sums);
+            }
+            x = x.wrapping_add(ACTIVATION_BYTES);
+        }
+        row = row.wrapping_add(operands.stride * ACTIVATION_BYTES);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn store(output: &mut [f32; ROWS], sums: [float32x4_t; 2]) {
+    // SAFETY: the array has eight floats.
+    unsafe {
+        vst1q_f32(output.as_mut_ptr(), sums[0]);
+        vst1q_f32(output.as_mut_ptr().add(4), sums[1]);
+    }
+}
+
+/// `d (q - 8)`.
+pub(super) struct Q4_0 {
+    scales: [float32x4_t; 2],
+    weights: [[int8x16_t; 2]; 8],
+}
+
+impl Block for Q4_0 {
+    const FORMAT: WeightFormat = WeightFormat::Q4_0;
+
+    #[inline(always)]
+    unsafe fn unpack(block: *const u8) -> Self {
+        // SAFETY: 8 scales of 2 bytes, then 8 rows of 16 bytes, by the caller's promise; NEON is always there.
+        unsafe { Self { scales: scales(block, 0), weights: nibbles(block.add(16)) } }
+    }
+
+    #[inline(always)]
+    fn add_to(&self, outputs: [float32x4_t; 2], x: [int8x16_t; 2], tail: int8x16_t) -> [float32x4_t; 2] {
+        // SAFETY: NEON is always there; nothing but registers is touched.
+        unsafe {
+            let sums = vsubq_s16(sums_of_32(&self.weights, x), vdupq_laneq_s16::<4>(vreinterpretq_s16_s8(tail)));
+            add_scaled(outputs, scaled(self.scales, tail), to_floats(sums))
+        }
+    }
+}
+
+/// `d q + m`.
+pub(super) struct Q4_1 {
+    scales: [float32x4_t; 2],
+    minima: [float32x4_t; 2],
+    weights: [[int8x16_t; 2]; 8],
+}
+
+impl Block for Q4_1 {
+    const FORMAT: WeightFormat = WeightFormat::Q4_1;
+
+    #[inline(always)]
+    unsafe fn unpack(block: *const u8) -> Self {
+        // SAFETY: 8 scales and 8 minima of 2 bytes, then 8 rows of 16 bytes, by the caller's promise; NEON is always there.
+        unsafe { Self { scales: scales(block, 0), minima: scales(block, 16), weights: nibbles(block.add(32)) } }
+    }
+
+    #[inline(always)]
+    fn add_to(&self, outputs: [float32x4_t; 2], x: [int8x16_t; 2], tail: int8x16_t) -> [float32x4_t; 2] {
+        // SAFETY: NEON is always there; nothing but registers is touched.
+        unsafe {
+            let offset = vdupq_laneq_s16::<4>(vreinterpretq_s16_s8(tail));
+            let sums = vsubq_s16(sums_of_32(&self.weights, x), offset);
+            // The whole sum needs 17 bits: the offset comes back in 32.
+            let low = vaddl_s16(vget_low_s16(sums), vget_low_s16(offset));
+            let high = vaddl_high_s16(sums, offset);
+            let outputs = add_scaled(outputs, scaled(self.scales, tail), [vcvtq_f32_s32(low), vcvtq_f32_s32(high)]);
+            let tail = vreinterpretq_f32_s8(tail);
+            [
+                vfmaq_laneq_f32::<1>(outputs[0], self.minima[0], tail),
+                vfmaq_laneq_f32::<1>(outputs[1], self.minima[1], tail),
+            ]
+        }
+    }
+}
+
+/// `d q` with 8-bit q.
+pub(super) struct Q8_0 {
+    scales: [float32x4_t; 2],
+    weights: [[int8x16_t; 2]; 8],
+}
+
+impl Block for Q8_0 {
+    const FORMAT: WeightFormat = WeightFormat::Q8_0;
+
+    #[inline(always)]
+    unsafe fn unpack(block: *const u8) -> Self {
+        // SAFETY: 8 scales of 2 bytes, then 8 rows of 32 bytes, by the caller's promise; NEON is always there.
+        unsafe {
+            let row = |row: usize| [load(block, 16 + 32 * row), load(block, 32 + 32 * row)];
+            Self {
+                scales: scales(block, 0),
+                weights: [row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7)],
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn add_to(&self, outputs: [float32x4_t; 2], x: [int8x16_t; 2], tail: int8x16_t) -> [float32x4_t; 2] {
+        // SAFETY: NEON is always there; nothing but registers is touched.
+        unsafe {
+            let first = wide_quads(&self.weights, 0, x);
+            let second = wide_quads(&self.weights, 4, x);
+            add_scaled(outputs, scaled(self.scales, tail), [vcvtq_f32_s32(first), vcvtq_f32_s32(second)])
+        }
+    }
+}
+
+/// For each of four rows the sum of 32 products of 8-bit weights. 16 bits hold two of them: 2 * 128 * 127 = 32512.
+#[inline]
+#[target_feature(enable = "neon")]
+fn wide_quads(weights: &[[int8x16_t; 2]; 8], row: usize, x: [int8x16_t; 2]) -> int32x4_t {
+    let (a, b, c, d) = (weights[row], weights[row + 1], weights[row + 2], weights[row + 3]);
+    let pairs = |part: usize| {
+        let low = vget_low_s8(x[part]);
+        let sums = [
+            vmull_s8(vget_low_s8(a[part]), low),
+            vmull_s8(vget_low_s8(b[part]), low),
+            vmull_s8(vget_low_s8(c[part]), low),
+            vmull_s8(vget_low_s8(d[part]), low),
+        ];
+        [
+            vmlal_high_s8(sums[0], a[part], x[part]),
+            vmlal_high_s8(sums[1], b[part], x[part]),
+            vmlal_high_s8(sums[2], c[part], x[part]),
+            vmlal_high_s8(sums[3], d[part], x[part]),
+        ]
+    };
+    let (first, second) = (pairs(0), pairs(1));
+    let wide = |row: usize| vpadalq_s16(vpaddlq_s16(first[row]), second[row]);
+    vpaddq_s32(vpaddq_s32(wide(0), wide(1)), vpaddq_s32(wide(2), wide(3)))
+}
+
+/// Scales of the weights times the scale of the activations.
+#[inline]
+#[target_feature(enable = "neon")]
+fn scaled(scales: [float32x4_t; 2], tail: int8x16_t) -> [float32x4_t; 2] {
+    let tail = vreinterpretq_f32_s8(tail);
+    [vmulq_laneq_f32::<0>(scales[0], tail), vmulq_laneq_f32::<0>(scales[1], tail)]
+}

@@ -1,0 +1,133 @@
+//! Loads of aligned blocks and the integer sums that all kernels share.
+
+use core::arch::aarch64::*;
+
+/// 16 bytes.
+///
+/// # Safety
+/// `start + at` is a multiple of 16 and 16 bytes there are readable. (A plain read of the vector type: the intrinsics make no
+/// promise of alignment, and the build has the compiler split what may be unaligned.)
+#[inline]
+#[target_feature(enable = "neon")]
+pub(super) unsafe fn load(start: *const u8, at: usize) -> int8x16_t {
+    // SAFETY: aligned and readable by the caller's promise; every bit pattern is a vector.
+    unsafe { start.add(at).cast::<int8x16_t>().read() }
+}
+
+/// Eight F16 scales, widened.
+///
+/// # Safety
+/// As [`load`].
+#[inline]
+#[target_feature(enable = "neon")]
+pub(super) unsafe fn scales(start: *const u8, at: usize) -> [float32x4_t; 2] {
+    // SAFETY: the caller's promise.
+    let halves = vreinterpretq_f16_s8(unsafe { load(start, at) });
+    [vcvt_f32_f16(vget_low_f16(halves)), vcvt_high_f32_f16(halves)]
+}
+
+/// 16 bytes of nibbles for each of eight rows as 32 unsigned weights for each: low nibbles, then high ones.
+///
+/// # Safety
+/// `start` is a multiple of 16 and 128 bytes there are readable.
+#[inline]
+#[target_feature(enable = "neon")]
+pub(super) unsafe fn nibbles(start: *const u8) -> [[int8x16_t; 2]; 8] {
+    let mut weights = [[vdupq_n_s8(0); 2]; 8];
+    let mut row = 0;
+    while row < 8 {
+        // SAFETY: row 7 ends at byte 128.
+        let bytes = vreinterpretq_u8_s8(unsafe { load(start, 16 * row) });
+        let low = vreinterpretq_s8_u8(vandq_u8(bytes, vdupq_n_u8(0xF)));
+        weights[row] = [low, vreinterpretq_s8_u8(vshrq_n_u8::<4>(bytes))];
+        row += 1;
+    }
+    weights
+}
+
+/// For each of eight rows the sum of 32 products, modulo 2^16.
+///
+/// With nibbles q from 0 to 15 this is `sum((q - 8) x) + 8 sum(x)` modulo 2^16; the first term is exact in 16 bits, since
+/// 32 * 8 * 127 = 32512. Subtracting `8 sum(x)`, also modulo 2^16, leaves exactly that.
+#[inline]
+#[target_feature(enable = "neon")]
+pub(super) fn sums_of_32(weights: &[[int8x16_t; 2]; 8], x: [int8x16_t; 2]) -> int16x8_t {
+    let first = quads(weights, 0, x);
+    let second = quads(weights, 4, x);
+    vpaddq_s16(first, second)
+}
+
+/// For each of four rows two sums.
+#[inline]
+#[target_feature(enable = "neon")]
+fn quads(weights: &[[int8x16_t; 2]; 8], row: usize, x: [int8x16_t; 2]) -> int16x8_t {
+    let (a, b, c, d) = (weights[row], weights[row + 1], weights[row + 2], weights[row + 3]);
+    // Four rows side by side: an in-order core then finds an independent multiplication in every cycle.
+    let (x0, x1) = (vget_low_s8(x[0]), vget_low_s8(x[1]));
+    let mut sums = [
+        vmull_s8(vget_low_s8(a[0]), x0),
+        vmull_s8(vget_low_s8(b[0]), x0),
+        vmull_s8(vget_low_s8(c[0]), x0),
+        vmull_s8(vget_low_s8(d[0]), x0),
+    ];
+    sums = [
+        vmlal_high_s8(sums[0], a[0], x[0]),
+        vmlal_high_s8(sums[1], b[0], x[0]),
+        vmlal_high_s8(sums[2], c[0], x[0]),
+        vmlal_high_s8(sums[3], d[0], x[0]),
+    ];
+    sums = [
+        vmlal_s8(sums[0], vget_low_s8(a[1]), x1),
+        vmlal_s8(sums[1], vget_low_s8(b[1]), x1),
+        vmlal_s8(sums[2], vget_low_s8(c[1]), x1),
+        vmlal_s8(sums[3], vget_low_s8(d[1]), x1),
+    ];
+    sums = [
+        vmlal_high_s8(sums[0], a[1], x[1]),
+        vmlal_high_s8(sums[1], b[1], x[1]),
+        vmlal_high_s8(sums[2], c[1], x[1]),
+        vmlal_high_s8(sums[3], d[1], x[1]),
+    ];
+    vpaddq_s16(vpaddq_s16(sums[0], sums[1]), vpaddq_s16(sums[2], sums[3]))
+}
+
+/// For each of four rows the sum of 16 products, in two halves that lie side by side.
+///
+/// Exact for weights from -32 to 31: 8 * 32 * 127 = 32512 in each half.
+#[inline]
+#[target_feature(enable = "neon")]
+pub(super) fn half_sums_of_16(weights: [int8x16_t; 4], x: int8x16_t) -> int16x8_t {
+    let [a, b, c, d] = weights;
+    let low = vget_low_s8(x);
+    let sums = [
+        vmull_s8(vget_low_s8(a), low),
+        vmull_s8(vget_low_s8(b), low),
+        vmull_s8(vget_low_s8(c), low),
+        vmull_s8(vget_low_s8(d), low),
+    ];
+    let sums = [
+        vmlal_high_s8(sums[0], a, x),
+        vmlal_high_s8(sums[1], b, x),
+        vmlal_high_s8(sums[2], c, x),
+        vmlal_high_s8(sums[3], d, x),
+    ];
+    vpaddq_s16(vpaddq_s16(sums[0], sums[1]), vpaddq_s16(sums[2], sums[3]))
+}
+
+/// Eight numbers of 16 bits as F32.
+#[inline]
+#[target_feature(enable = "neon")]
+pub(super) fn to_floats(numbers: int16x8_t) -> [float32x4_t; 2] {
+    [vcvtq_f32_s32(vmovl_s16(vget_low_s16(numbers))), vcvtq_f32_s32(vmovl_high_s16(numbers))]
+}
+
+/// Eight outputs, with one fused multiply-add each.
+#[inline]
+#[target_feature(enable = "neon")]
+pub(super) fn add_scaled(
+    outputs: [float32x4_t; 2],
+    scales: [float32x4_t; 2],
+    numbers: [float32x4_t; 2],
+) -> [float32x4_t; 2] {
+    [vfmaq_f32(outputs[0], scales[0], numbers[0]), vfmaq_f32(outputs[1], scales[1], numbers[1])]
+}

@@ -1,0 +1,92 @@
+//! The choice of a kernel, and its operands, checked once.
+
+use barellama_gguf::TensorType;
+
+use super::activations::ActivationFormat;
+use super::format::{ALIGNMENT, ROWS, WeightFormat};
+use super::layout;
+use super::portable;
+
+/// What a kernel multiplies: made by [`GroupKernel::product`], which checks that the lengths fit together.
+#[derive(Clone, Copy, Debug)]
+pub struct Operands<'a> {
+    /// Whole blocks of one group of eight rows, at a multiple of 16.
+    pub(super) group: &'a [u8],
+    /// As many blocks for each of `stride` tokens, at a multiple of 16.
+    pub(super) activations: &'a [u8],
+    /// Tokens in `activations`.
+    pub(super) stride: usize,
+    /// The first token that is computed; it and the following ones, one for each output, are below `stride`.
+    pub(super) first: usize,
+}
+
+/// Computes the eight outputs of a group for each token.
+type Product = fn(&Operands<'_>, &mut [[f32; ROWS]]);
+
+/// The kernel of a weight format on some processor.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupKernel {
+    format: WeightFormat,
+    product: Product,
+}
+
+impl GroupKernel {
+    /// The fastest kernel for tensors of that type on this processor.
+    #[must_use]
+    pub fn of(kind: TensorType) -> Option<Self> {
+        let format = WeightFormat::of(kind)?;
+        #[cfg(target_arch = "aarch64")]
+        return Some(Self { format, product: super::neon::product(format) });
+        #[cfg(not(target_arch = "aarch64"))]
+        Some(Self::portable(format))
+    }
+
+    /// The kernel without vectors, which defines the result.
+    #[must_use]
+    pub fn portable(format: WeightFormat) -> Self {
+        Self { format, product: portable::product(format) }
+    }
+
+    /// The format of the weights.
+    #[must_use]
+    pub const fn format(&self) -> WeightFormat {
+        self.format
+    }
+
+    /// The format of the activations.
+    #[must_use]
+    pub const fn activation(&self) -> ActivationFormat {
+        self.format.activation()
+    }
+
+    /// `outputs[index][row]` = row of `group` times token `first + index` of `activations`, which has `tokens` tokens.
+    ///
+    /// # Panics
+    /// If `group` is not eight rows of whole blocks, `activations` does not have as many blocks for each token, a token is
+    /// not below `tokens`, or one of the two does not start at a multiple of 16.
+    pub fn product(
+        &self,
+        group: &[u8],
+        activations: &[u8],
+        tokens: usize,
+        first: usize,
+        outputs: &mut [[f32; ROWS]],
+    ) {
+        let block_bytes = self.format.block_bytes() * ROWS;
+        let blocks = group.len() / block_bytes;
+        assert_eq!(group.len(), blocks * block_bytes, "a group is whole blocks");
+        assert_eq!(activations.len(), blocks * tokens * self.activation().block_bytes(), "blocks for every token");
+        assert!(first <= tokens && outputs.len() <= tokens - first, "tokens are in the activations");
+        let is_aligned = |bytes: &[u8]| bytes.as_ptr().addr().is_multiple_of(ALIGNMENT);
+        assert!(is_aligned(group) && is_aligned(activations), "blocks are aligned to {ALIGNMENT} bytes");
+        (self.product)(&Operands { group, activations, stride: tokens, first }, outputs);
+    }
+
+    /// One row's block of a group's block in ggml's layout.
+    ///
+    /// # Panics
+    /// If the lengths are not those of the format or `row` is not below [`ROWS`].
+    pub fn extract_block(&self, group_block: &[u8], row: usize, block: &mut [u8]) {
+        layout::extract_block(self.format, group_block, row, block);
+    }
+}
