@@ -19,7 +19,7 @@ pub const STACKS_BASE: u64 = 0x4000_0000;
 /// Distance between two stack slots, in bytes. The stack fills the upper part, the rest is never mapped.
 pub const STACK_SLOT_BYTES: u64 = 0x0010_0000;
 /// Mapped bytes of each core's EL0 stack.
-pub const STACK_BYTES: u64 = 0x0002_0000;
+pub const STACK_BYTES: u64 = 0x0003_0000;
 
 /// The pages that kernel and engine share: [`BOOT_INFO_ADDRESS`], [`CONTROL_ADDRESS`], request slots.
 pub const RINGS_BASE: u64 = 0x8000_0000;
