@@ -29,4 +29,4 @@ pub mod product;
 pub use activations::ActivationFormat;
 pub use format::{ROWS, WeightFormat};
 pub use layout::{BadScale, interleave};
-pub use product::{GroupKernel, Operands};
+pub use product::{GroupKernel, Operands, Outputs};

@@ -7,10 +7,10 @@ use crate::compute::half::f16_to_f32;
 
 use super::format::{ROWS, WeightFormat};
 use super::layout;
-use super::product::Operands;
+use super::product::{Operands, Outputs, Product};
 
 /// The kernel of a format.
-pub(super) fn product(format: WeightFormat) -> fn(&Operands<'_>, &mut [[f32; ROWS]]) {
+pub(super) fn product(format: WeightFormat) -> Product {
     match format {
         WeightFormat::Q4_0 => each_row::<32, Q4_0>,
         WeightFormat::Q4_1 => each_row::<32, Q4_1>,
@@ -30,12 +30,12 @@ trait Block<const WEIGHTS: usize> {
     fn add_to(&self, output: f32, activations: &[u8]) -> f32;
 }
 
-fn each_row<const WEIGHTS: usize, B: Block<WEIGHTS>>(operands: &Operands<'_>, outputs: &mut [[f32; ROWS]]) {
+fn each_row<const WEIGHTS: usize, B: Block<WEIGHTS>>(operands: &Operands<'_>, outputs: &mut [Outputs]) {
     let format = B::FORMAT;
     let activation_bytes = format.activation().block_bytes();
     let mut bytes = [0; 210];
     let bytes = &mut bytes[..format.block_bytes()];
-    outputs.fill([0.0; ROWS]);
+    outputs.fill(Outputs::default());
     let group_blocks = operands.group.chunks_exact(format.block_bytes() * ROWS);
     let activations = operands.activations.chunks_exact(activation_bytes * operands.stride);
     for (group_block, activations) in group_blocks.zip(activations) {
@@ -44,7 +44,7 @@ fn each_row<const WEIGHTS: usize, B: Block<WEIGHTS>>(operands: &Operands<'_>, ou
             layout::extract_block(format, group_block, row, bytes);
             let block = B::new(bytes);
             for (output, activations) in outputs.iter_mut().zip(activations.chunks_exact(activation_bytes)) {
-                output[row] = block.add_to(output[row], activations);
+                output.0[row] = block.add_to(output.0[row], activations);
             }
         }
     }

@@ -20,8 +20,13 @@ pub struct Operands<'a> {
     pub(super) first: usize,
 }
 
-/// Computes the eight outputs of a group for each token.
-type Product = fn(&Operands<'_>, &mut [[f32; ROWS]]);
+/// What a group's rows give for one token, on an address that whole vectors are loaded from.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[repr(C, align(16))]
+pub struct Outputs(pub [f32; ROWS]);
+
+/// Computes the outputs of a group for each token.
+pub(super) type Product = fn(&Operands<'_>, &mut [Outputs]);
 
 /// The kernel of a weight format on some processor.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +64,7 @@ impl GroupKernel {
         self.format.activation()
     }
 
-    /// `outputs[index][row]` = row of `group` times token `first + index` of `activations`, which has `tokens` tokens.
+    /// `outputs[index].0[row]` = row of `group` times token `first + index` of `activations`, which has `tokens` tokens.
     ///
     /// # Panics
     /// If `group` is not eight rows of whole blocks, `activations` does not have as many blocks for each token, a token is
@@ -70,7 +75,7 @@ impl GroupKernel {
         activations: &[u8],
         tokens: usize,
         first: usize,
-        outputs: &mut [[f32; ROWS]],
+        outputs: &mut [Outputs],
     ) {
         let block_bytes = self.format.block_bytes() * ROWS;
         let blocks = group.len() / block_bytes;

@@ -4,8 +4,8 @@ use core::arch::aarch64::*;
 
 use super::super::activations::ActivationFormat;
 use super::super::format::{ROWS, WeightFormat};
-use super::super::product::Operands;
-use super::vectors::{add_scaled, half_sums_of_16, load, nibbles, scales, sums_of_32};
+use super::super::product::{Operands, Outputs};
+use super::vectors::{add_scaled, half_sums_of_16, load, load_outputs, nibbles, scales, store_outputs, sums_of_32};
 
 /// Bytes of a block of activations, and where its parts lie.
 const ACTIVATION_BYTES: usize = ActivationFormat::Blocks256.block_bytes();
@@ -50,7 +50,7 @@ pub(super) trait Block: Sized {
 }
 
 /// Outputs of a group for each token.
-pub(super) fn product<B: Block>(operands: &Operands<'_>, outputs: &mut [[f32; ROWS]]) {
+pub(super) fn product<B: Block>(operands: &Operands<'_>, outputs: &mut [Outputs]) {
     // SAFETY: NEON is part of every core that this target runs on. `GroupKernel::product` checked that group and activations have
     // equally many whole blocks (of `stride` tokens), that `first` and the tokens behind it are among these, and both alignments;
     // block sizes are multiples of 16.
@@ -67,7 +67,7 @@ pub(super) fn product<B: Block>(operands: &Operands<'_>, outputs: &mut [[f32; RO
 /// # Safety
 /// The operands fit together and hold one token from `first` on.
 #[target_feature(enable = "neon")]
-unsafe fn one_token<B: Block>(operands: &Operands<'_>, output: &mut [f32; ROWS]) {
+unsafe fn one_token<B: Block>(operands: &Operands<'_>, output: &mut Outputs) {
     let mut outputs = [vdupq_n_f32(0.0); 2];
     let mut x = operands.activations.as_ptr().wrapping_add(operands.first * ACTIVATION_BYTES);
     for block in operands.group.chunks_exact(B::FORMAT.block_bytes() * ROWS) {
@@ -83,15 +83,14 @@ unsafe fn one_token<B: Block>(operands: &Operands<'_>, output: &mut [f32; ROWS])
         }
         x = x.wrapping_add(operands.stride * ACTIVATION_BYTES);
     }
-    // SAFETY: eight floats are written to an array of eight.
-    unsafe { store(output, outputs) };
+    store_outputs(output, outputs);
 }
 
 /// # Safety
 /// The operands fit together and hold `outputs.len()` tokens from `first` on, which are at most [`TILE`].
 #[target_feature(enable = "neon")]
-unsafe fn many_tokens<B: Block>(operands: &Operands<'_>, outputs: &mut [[f32; ROWS]]) {
-    outputs.fill([0.0; ROWS]);
+unsafe fn many_tokens<B: Block>(operands: &Operands<'_>, outputs: &mut [Outputs]) {
+    outputs.fill(Outputs::default());
     let mut tile = [[vdupq_n_s32(0); 4]; TILE];
     let tile = &mut tile[..outputs.len()];
     let mut row = operands.activations.as_ptr().wrapping_add(operands.first * ACTIVATION_BYTES);
@@ -112,24 +111,14 @@ unsafe fn many_tokens<B: Block>(operands: &Operands<'_>, outputs: &mut [[f32; RO
         }
         let mut x = row;
         for (sums, output) in tile.iter().zip(&mut *outputs) {
-            // SAFETY: as above; arrays of eight floats are read and written.
+            // SAFETY: as above.
             unsafe {
-                let before = [vld1q_f32(output.as_ptr()), vld1q_f32(output.as_ptr().add(4))];
-                store(output, header.add_to(before, *sums, x));
+                let before = load_outputs(output);
+                store_outputs(output, header.add_to(before, *sums, x));
             }
             x = x.wrapping_add(ACTIVATION_BYTES);
         }
         row = row.wrapping_add(operands.stride * ACTIVATION_BYTES);
-    }
-}
-
-#[inline]
-#[target_feature(enable = "neon")]
-unsafe fn store(output: &mut [f32; ROWS], sums: [float32x4_t; 2]) {
-    // SAFETY: the array has eight floats.
-    unsafe {
-        vst1q_f32(output.as_mut_ptr(), sums[0]);
-        vst1q_f32(output.as_mut_ptr().add(4), sums[1]);
     }
 }
 

@@ -13,11 +13,11 @@ mod vectors;
 
 pub(super) use quantize::quantize;
 
-use super::format::{ROWS, WeightFormat};
-use super::product::Operands;
+use super::format::WeightFormat;
+use super::product::Product;
 
 /// The kernel of a format.
-pub(super) fn product(format: WeightFormat) -> fn(&Operands<'_>, &mut [[f32; ROWS]]) {
+pub(super) fn product(format: WeightFormat) -> Product {
     match format {
         WeightFormat::Q4_0 => short::product::<short::Q4_0>,
         WeightFormat::Q4_1 => short::product::<short::Q4_1>,

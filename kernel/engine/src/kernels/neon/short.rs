@@ -4,8 +4,8 @@ use core::arch::aarch64::*;
 
 use super::super::activations::ActivationFormat;
 use super::super::format::{ROWS, WeightFormat};
-use super::super::product::Operands;
-use super::vectors::{add_scaled, load, nibbles, scales, sums_of_32, to_floats};
+use super::super::product::{Operands, Outputs};
+use super::vectors::{add_scaled, load, load_outputs, nibbles, scales, store_outputs, sums_of_32, to_floats};
 
 /// Bytes of a block of activations.
 const ACTIVATION_BYTES: usize = ActivationFormat::Blocks32.block_bytes();
@@ -24,7 +24,7 @@ pub(super) trait Block: Sized {
 }
 
 /// Outputs of a group for each token.
-pub(super) fn product<B: Block>(operands: &Operands<'_>, outputs: &mut [[f32; ROWS]]) {
+pub(super) fn product<B: Block>(operands: &Operands<'_>, outputs: &mut [Outputs]) {
     // SAFETY: NEON is part of every core that this target runs on. `GroupKernel::product` checked that group and activations have
     // equally many whole blocks (of `stride` tokens), that `first` and the tokens behind it are among these, and both alignments;
     // block sizes are multiples of 16.
@@ -36,7 +36,7 @@ pub(super) fn product<B: Block>(operands: &Operands<'_>, outputs: &mut [[f32; RO
 /// # Safety
 /// The operands fit together and hold one token from `first` on.
 #[target_feature(enable = "neon")]
-unsafe fn one_token<B: Block>(operands: &Operands<'_>, output: &mut [f32; ROWS]) {
+unsafe fn one_token<B: Block>(operands: &Operands<'_>, output: &mut Outputs) {
     let mut sums = [vdupq_n_f32(0.0); 2];
     let mut x = operands.activations.as_ptr().wrapping_add(operands.first * ACTIVATION_BYTES);
     for block in operands.group.chunks_exact(B::FORMAT.block_bytes() * ROWS) {
@@ -47,41 +47,29 @@ unsafe fn one_token<B: Block>(operands: &Operands<'_>, output: &mut [f32; ROWS])
         }
         x = x.wrapping_add(operands.stride * ACTIVATION_BYTES);
     }
-    // SAFETY: eight floats are written to an array of eight.
-    unsafe { store(output, sums) };
+    store_outputs(output, sums);
 }
 
 /// # Safety
 /// The operands fit together and hold `outputs.len()` tokens from `first` on.
 #[target_feature(enable = "neon")]
-unsafe fn many_tokens<B: Block>(operands: &Operands<'_>, outputs: &mut [[f32; ROWS]]) {
-    outputs.fill([0.0; ROWS]);
+unsafe fn many_tokens<B: Block>(operands: &Operands<'_>, outputs: &mut [Outputs]) {
+    outputs.fill(Outputs::default());
     let mut row = operands.activations.as_ptr().wrapping_add(operands.first * ACTIVATION_BYTES);
     for block in operands.group.chunks_exact(B::FORMAT.block_bytes() * ROWS) {
         // SAFETY: the group's blocks are whole and aligned.
         let weights = unsafe { B::unpack(block.as_ptr()) };
         let mut x = row;
         for output in &mut *outputs {
-            // SAFETY: the activations have as many blocks, each with a token for each output from `first` on; arrays of eight
-            // floats are read and written.
+            // SAFETY: the activations have as many blocks, each with a token for each output from `first` on.
             unsafe {
-                let sums = [vld1q_f32(output.as_ptr()), vld1q_f32(output.as_ptr().add(4))];
+                let sums = load_outputs(output);
                 let sums = weights.add_to(sums, [load(x, 0), load(x, 16)], load(x, 32));
-                store(output, sums);
+                store_outputs(output, sums);
             }
             x = x.wrapping_add(ACTIVATION_BYTES);
         }
         row = row.wrapping_add(operands.stride * ACTIVATION_BYTES);
-    }
-}
-
-#[inline]
-#[target_feature(enable = "neon")]
-unsafe fn store(output: &mut [f32; ROWS], sums: [float32x4_t; 2]) {
-    // SAFETY: the array has eight floats.
-    unsafe {
-        vst1q_f32(output.as_mut_ptr(), sums[0]);
-        vst1q_f32(output.as_mut_ptr().add(4), sums[1]);
     }
 }
 

@@ -2,6 +2,8 @@
 
 use core::arch::aarch64::*;
 
+use super::super::product::Outputs;
+
 /// 16 bytes.
 ///
 /// # Safety
@@ -130,4 +132,20 @@ pub(super) fn add_scaled(
     numbers: [float32x4_t; 2],
 ) -> [float32x4_t; 2] {
     [vfmaq_f32(outputs[0], scales[0], numbers[0]), vfmaq_f32(outputs[1], scales[1], numbers[1])]
+}
+
+/// The eight outputs of a token.
+#[inline]
+#[target_feature(enable = "neon")]
+pub(super) fn load_outputs(outputs: &Outputs) -> [float32x4_t; 2] {
+    // SAFETY: eight floats at a multiple of 16, as the type of `outputs` says.
+    unsafe { core::ptr::from_ref(outputs).cast::<[float32x4_t; 2]>().read() }
+}
+
+/// The inverse of [`load_outputs`].
+#[inline]
+#[target_feature(enable = "neon")]
+pub(super) fn store_outputs(outputs: &mut Outputs, values: [float32x4_t; 2]) {
+    // SAFETY: as in `load_outputs`.
+    unsafe { core::ptr::from_mut(outputs).cast::<[float32x4_t; 2]>().write(values) }
 }
