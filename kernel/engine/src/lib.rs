@@ -7,6 +7,7 @@
 //! - [`tokenizer`], [`template`], [`sampler`], [`text_stream`]: between text and tokens.
 //! - [`kernel_calls`]: the system calls, as a trait.
 #![no_std]
+#![deny(unsafe_code)]
 
 extern crate alloc;
 

@@ -5,10 +5,14 @@
 
 pub mod attention;
 pub mod float;
+// Four conversions at a time need vector loads and stores.
+#[allow(unsafe_code)]
 pub mod half;
 pub mod kv_cache;
 pub mod linear;
 pub mod rope;
+// Lends a closure and parts of buffers to other cores.
+#[allow(unsafe_code)]
 pub mod team;
 pub mod transformer;
 pub mod weights;
