@@ -1,6 +1,7 @@
 //! What came over the serial line, and how it looks to a person.
 
-/// The text without carriage returns and terminal sequences; bytes that are not UTF-8 are shown as U+FFFD.
+/// The text without carriage returns and terminal sequences, as far as it was not erased again; bytes that are not UTF-8 are
+/// shown as U+FFFD.
 #[must_use]
 pub fn plain(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
@@ -12,7 +13,10 @@ pub fn plain(bytes: &[u8]) -> String {
             '\u{1b}' if characters.next_if_eq(&'[').is_some() => {
                 // ECMA-48: parameters, then one final byte from @ to ~.
                 while characters.next_if(|character| !('@'..='~').contains(character)).is_some() {}
-                characters.next();
+                // The console erases whole rows only, with the cursor at their start.
+                if characters.next() == Some('K') {
+                    result.truncate(result.rfind('\n').map_or(0, |end| end + 1));
+                }
             }
             '\u{1b}' => drop(characters.next()),
             character => result.push(character),
@@ -35,6 +39,7 @@ mod tests {
     #[test]
     fn terminal_sequences_are_left_out() {
         assert_eq!(plain(b"a\r\n\x1b[Kb\x1b[12Dc\x1b7d\x1bDe"), "a\nbcde");
+        assert_eq!(plain(b"a\r\n> \r\x1b[Kb"), "a\nb");
         assert_eq!(plain("grüß\u{1b}[".as_bytes()), "grüß");
     }
 

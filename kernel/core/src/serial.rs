@@ -53,34 +53,24 @@ impl Serial {
         // Cleared first: a byte that arrives after the last look at the FIFO raises the interrupt again.
         self.console.clear_interrupts();
         let mut rings = self.rings.lock();
-        for _ in 0..BYTES_PER_INTERRUPT {
-            let Some(received) = self.console.receive() else { break };
-            let byte = match received {
-                ReceivedByte::Byte(byte) => byte,
-                ReceivedByte::AfterOverrun(byte) => {
-                    self.lost.fetch_add(1, Ordering::Relaxed);
-                    byte
-                }
-                ReceivedByte::Break | ReceivedByte::Damaged => {
-                    self.damaged.fetch_add(1, Ordering::Relaxed);
-                    continue;
-                }
-            };
-            if rings.receive.push_back(byte).is_err() {
-                self.lost.fetch_add(1, Ordering::Relaxed);
-            }
-        }
+        self.take_received(&mut rings);
         self.refill(&mut rings);
     }
 
     /// The oldest byte that was received.
     pub fn read(&self) -> Option<u8> {
-        self.with_rings(|rings| rings.receive.pop_front())
+        self.with_rings(|rings| {
+            self.take_received(rings);
+            rings.receive.pop_front()
+        })
     }
 
     /// Whether a received byte waits.
     pub fn has_input(&self) -> bool {
-        self.with_rings(|rings| !rings.receive.is_empty())
+        self.with_rings(|rings| {
+            self.take_received(rings);
+            !rings.receive.is_empty()
+        })
     }
 
     /// How many bytes can be written without waiting for the wire.
@@ -128,6 +118,31 @@ impl Serial {
     /// Bytes dropped for framing or parity errors, and breaks.
     pub fn damaged_bytes(&self) -> u64 {
         self.damaged.load(Ordering::Relaxed)
+    }
+
+    /// Takes a bounded number of bytes from the UART. What is left there raises no interrupt any more, since that comes when
+    /// the FIFO fills up to its level; the kernel loop takes it when it reads. A full ring leaves bytes in the FIFO, so that
+    /// the UART counts the overrun (and an emulator waits).
+    fn take_received(&self, rings: &mut Rings) {
+        for _ in 0..BYTES_PER_INTERRUPT {
+            if rings.receive.is_full() {
+                return;
+            }
+            let byte = match self.console.receive() {
+                None => return,
+                Some(ReceivedByte::Byte(byte)) => byte,
+                Some(ReceivedByte::AfterOverrun(byte)) => {
+                    self.lost.fetch_add(1, Ordering::Relaxed);
+                    byte
+                }
+                Some(ReceivedByte::Break | ReceivedByte::Damaged) => {
+                    self.damaged.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                }
+            };
+            // Cannot fail: there is room.
+            let _ = rings.receive.push_back(byte);
+        }
     }
 
     fn refill(&self, rings: &mut Rings) {
