@@ -30,15 +30,13 @@ pub struct Serial {
 struct Rings {
     receive: Deque<u8, RECEIVE_BYTES>,
     transmit: Deque<u8, TRANSMIT_BYTES>,
-    /// Whether the FIFO held more than one interrupt moves.
-    is_behind: bool,
 }
 
 /// Takes the board's console into use. The first call counts.
 pub fn start(console: &'static dyn Console) -> &'static Serial {
     SERIAL.call_once(|| Serial {
         console,
-        rings: Mutex::new(Rings { receive: Deque::new(), transmit: Deque::new(), is_behind: false }),
+        rings: Mutex::new(Rings { receive: Deque::new(), transmit: Deque::new() }),
         lost: AtomicU64::new(0),
         damaged: AtomicU64::new(0),
     })
@@ -145,30 +143,6 @@ impl Serial {
             // Cannot fail: there is room.
             let _ = rings.receive.push_back(byte);
         }
-    }
-
-    /// Takes bytes out of the FIFO. What is left when the limit is reached raises no interrupt any more (the UART's is cleared, and
-    /// its level was crossed before), so the kernel loop comes back for it.
-    fn drain(&self, rings: &mut Rings) {
-        rings.is_behind = false;
-        for _ in 0..BYTES_PER_INTERRUPT {
-            let Some(received) = self.console.receive() else { return };
-            let byte = match received {
-                ReceivedByte::Byte(byte) => byte,
-                ReceivedByte::AfterOverrun(byte) => {
-                    self.lost.fetch_add(1, Ordering::Relaxed);
-                    byte
-                }
-                ReceivedByte::Break | ReceivedByte::Damaged => {
-                    self.damaged.fetch_add(1, Ordering::Relaxed);
-                    continue;
-                }
-            };
-            if rings.receive.push_back(byte).is_err() {
-                self.lost.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-        rings.is_behind = true;
     }
 
     fn refill(&self, rings: &mut Rings) {
