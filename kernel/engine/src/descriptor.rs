@@ -7,7 +7,7 @@ use barellama_gguf::ArenaPlan;
 /// First bytes of a descriptor.
 const MAGIC: [u8; 8] = *b"BLlama\x01\n";
 /// Number of the layout of descriptor and rewritten weights; a descriptor of another version is not used.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The sealed facts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,16 +18,18 @@ pub struct Descriptor {
     pub context: u64,
     /// Bytes of the arena in use.
     pub used_bytes: u64,
+    /// Tensors whose rows are interleaved. Which ones follows from the file's tables.
+    pub interleaved: u64,
 }
 
 impl Descriptor {
     /// Size of the encoded form, in bytes.
-    pub const BYTES: usize = 40;
+    pub const BYTES: usize = 48;
 
     /// The facts of a plan.
     #[must_use]
-    pub const fn new(file_bytes: u64, plan: &ArenaPlan) -> Self {
-        Self { file_bytes, context: plan.context, used_bytes: plan.used_bytes }
+    pub const fn new(file_bytes: u64, plan: &ArenaPlan, interleaved: u64) -> Self {
+        Self { file_bytes, context: plan.context, used_bytes: plan.used_bytes, interleaved }
     }
 
     /// The encoded form: magic, version, fields, CRC-32 of all before.
@@ -39,8 +41,9 @@ impl Descriptor {
         bytes[12..20].copy_from_slice(&self.file_bytes.to_le_bytes());
         bytes[20..28].copy_from_slice(&self.context.to_le_bytes());
         bytes[28..36].copy_from_slice(&self.used_bytes.to_le_bytes());
-        let checksum = crc32fast::hash(&bytes[..36]);
-        bytes[36..].copy_from_slice(&checksum.to_le_bytes());
+        bytes[36..44].copy_from_slice(&self.interleaved.to_le_bytes());
+        let checksum = crc32fast::hash(&bytes[..44]);
+        bytes[44..].copy_from_slice(&checksum.to_le_bytes());
         bytes
     }
 
@@ -50,13 +53,14 @@ impl Descriptor {
         let bytes: &[u8; Self::BYTES] = bytes.first_chunk()?;
         let checksum = u32::from_le_bytes(*bytes.last_chunk()?);
         let version = u32::from_le_bytes(*bytes[8..].first_chunk()?);
-        if bytes[..8] != MAGIC || version != VERSION || crc32fast::hash(&bytes[..36]) != checksum {
+        if bytes[..8] != MAGIC || version != VERSION || crc32fast::hash(&bytes[..44]) != checksum {
             return None;
         }
         Some(Self {
             file_bytes: u64::from_le_bytes(*bytes[12..].first_chunk()?),
             context: u64::from_le_bytes(*bytes[20..].first_chunk()?),
             used_bytes: u64::from_le_bytes(*bytes[28..].first_chunk()?),
+            interleaved: u64::from_le_bytes(*bytes[36..].first_chunk()?),
         })
     }
 }
@@ -67,7 +71,7 @@ mod tests {
 
     #[test]
     fn encoding_round_trips_and_damage_is_noticed() {
-        let descriptor = Descriptor { file_bytes: 98_362_432, context: 8192, used_bytes: 1 << 28 };
+        let descriptor = Descriptor { file_bytes: 98_362_432, context: 8192, used_bytes: 1 << 28, interleaved: 211 };
         let bytes = descriptor.to_bytes();
         assert_eq!(Descriptor::from_bytes(&bytes), Some(descriptor));
         for at in 0..bytes.len() {
@@ -75,6 +79,6 @@ mod tests {
             damaged[at] ^= 0x10;
             assert_eq!(Descriptor::from_bytes(&damaged), None, "byte {at}");
         }
-        assert_eq!(Descriptor::from_bytes(&bytes[..39]), None);
+        assert_eq!(Descriptor::from_bytes(&bytes[..47]), None);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! - [`compute`]: the arithmetic; [`compute::team`] puts all cores on it.
 //! - [`kernels`]: products with quantized weights, in vectors.
-//! - [`prepare`]: from the bytes of a model file to a model that can answer.
+//! - [`interleave`] and [`prepare`]: from the bytes of a model file to a model that can answer.
 //! - [`machine`]: the model at work; [`serve`] takes requests for it, [`generate`] and [`score`] answer them.
 //! - [`tokenizer`], [`template`], [`sampler`], [`text_stream`]: between text and tokens.
 //! - [`kernel_calls`]: the system calls, as a trait.
@@ -15,6 +15,7 @@ pub mod compute;
 pub mod describe;
 pub mod descriptor;
 pub mod generate;
+pub mod interleave;
 pub mod kernel_calls;
 pub mod kernels;
 pub mod machine;

@@ -8,11 +8,12 @@ use barellama_abi::layout::CORES_MAX;
 use barellama_abi::syscall::{EmitKind, Phase};
 use barellama_gguf::{ArenaPlan, Gguf, ModelConfig, ModelTensors, PlanRequest};
 
-use crate::compute::linear::Arithmetic;
+use crate::compute::linear::{Arithmetic, RowLayout};
 use crate::compute::weights::Weights;
 use crate::compute::workspace::WorkspaceSizes;
 use crate::describe;
 use crate::descriptor::Descriptor;
+use crate::interleave;
 use crate::kernel_calls::Kernel;
 use crate::output::Output;
 use crate::tokenizer::Tokenizer;
@@ -36,6 +37,8 @@ pub struct Prepared<'m> {
     pub sizes: WorkspaceSizes,
     /// Number of sessions.
     pub sessions: usize,
+    /// Number of tensors whose rows are interleaved.
+    pub interleaved: usize,
 }
 
 /// Names of the areas, in the order of the plan.
@@ -52,7 +55,7 @@ pub mod area {
     pub const KV_CACHE: &str = "kv cache";
 }
 
-/// Checks the file and plans the arena. `heap_bytes` tells how much heap is in use; it is asked when all tables are made.
+/// Checks the file, whose rows lie as `layout` says, and plans the arena. `heap_bytes` tells how much heap is in use; it is asked when all tables are made.
 ///
 /// # Errors
 /// One sentence for people: what is wrong with the model or how much memory is missing.
@@ -61,6 +64,7 @@ pub fn prepare<'m>(
     boot: &BootInfo,
     file: &'m [u8],
     arithmetic: Arithmetic,
+    layout: RowLayout,
     heap_bytes: &dyn Fn() -> u64,
 ) -> Result<Prepared<'m>, String> {
     let total = file.len() as u64;
@@ -68,7 +72,7 @@ pub fn prepare<'m>(
     let gguf = Gguf::parse(file).map_err(|error| error.to_string())?;
     let config = ModelConfig::from_gguf(&gguf).map_err(|error| error.to_string())?;
     let tensors = ModelTensors::from_gguf(&gguf, &config).map_err(|error| error.to_string())?;
-    let weights = Weights::new(config, &tensors, arithmetic).map_err(|tensor| {
+    let weights = Weights::new(config, &tensors, arithmetic, layout).map_err(|tensor| {
         format!("the tensor {} has the type {}, which is not supported", tensor.name, tensor.kind.name())
     })?;
     kernel.progress(0, Phase::Prepare, total / 2, total);
@@ -77,7 +81,8 @@ pub fn prepare<'m>(
     let sessions = boot.sessions.max(1) as usize;
     let plan = plan(boot, &weights, &sizes, heap_bytes()).map_err(|error| error.to_string())?;
     kernel.progress(0, Phase::Prepare, total, total);
-    Ok(Prepared { gguf, weights, tokenizer, plan, sizes, sessions })
+    let interleaved = if layout == RowLayout::Interleaved { interleave::count(&tensors) } else { 0 };
+    Ok(Prepared { gguf, weights, tokenizer, plan, sizes, sessions, interleaved })
 }
 
 fn plan(
@@ -111,7 +116,7 @@ fn plan(
 /// # Errors
 /// One sentence: the region could not be sealed, or what was sealed does not belong to this file.
 pub fn seal(kernel: &dyn Kernel, prepared: &Prepared<'_>, descriptor: &mut [u8]) -> Result<(), String> {
-    let facts = Descriptor::new(prepared.gguf.file_bytes() as u64, &prepared.plan);
+    let facts = Descriptor::new(prepared.gguf.file_bytes() as u64, &prepared.plan, prepared.interleaved as u64);
     let mut report = Output::new(kernel, 0, EmitKind::Report);
     describe::model_card(&mut report, prepared);
     describe::arena_table(&mut report, &prepared.plan);
@@ -130,6 +135,12 @@ pub fn check_sealed(prepared: &Prepared<'_>, descriptor: &[u8]) -> Result<(), St
     let found = Descriptor::from_bytes(descriptor).ok_or("the sealed model has no valid descriptor")?;
     if found.file_bytes != prepared.gguf.file_bytes() as u64 {
         return Err(String::from("the sealed descriptor belongs to another file"));
+    }
+    if found.interleaved != prepared.interleaved as u64 {
+        return Err(format!(
+            "the sealed model has {} interleaved tensors, not {}",
+            found.interleaved, prepared.interleaved
+        ));
     }
     Ok(())
 }

@@ -77,5 +77,5 @@ fn smollm2() -> Option<PathBuf> {
 #[cfg_attr(not(smollm2), ignore = "SmolLM2 is not here: `make setup` fetches it, or set BARELLAMA_SMOLLM2")]
 fn smollm2_q4_1() {
     let path = smollm2().expect("the build found the file");
-    check(&support::read(path), &cases("smollm2/cases-f32.json"));
+    check(&support::interleaved(support::read(path)), &cases("smollm2/cases-f32.json"));
 }

@@ -11,7 +11,7 @@ use barellama_abi::layout::DESCRIPTOR_BYTES;
 use barellama_abi::outcome::{Outcome, StopReason};
 use barellama_abi::request::{RecordKind, RequestHeader, RequestKind, RequestWriter, control};
 use barellama_abi::syscall::{CallError, EMIT_BYTES_MAX, EmitKind, Phase};
-use barellama_engine::compute::linear::Arithmetic;
+use barellama_engine::compute::linear::{Arithmetic, RowLayout};
 use barellama_engine::compute::team::Team;
 use barellama_engine::kernel_calls::{Kernel, Work};
 use barellama_engine::machine::Machine;
@@ -166,7 +166,7 @@ fn run(file: &[u8], boot: &BootInfo, kernel: &FakeKernel, requests: Vec<Vec<u8>>
     let is_running = AtomicBool::new(true);
     std::thread::scope(|scope| {
         scope.spawn(|| team.work(kernel, 1, &|| is_running.load(Ordering::SeqCst)));
-        match prepare::prepare(kernel, boot, file, Arithmetic::Product, &|| HEAP_BYTES) {
+        match prepare::prepare(kernel, boot, file, Arithmetic::Product, RowLayout::Interleaved, &|| HEAP_BYTES) {
             Err(why) => serve::refuse_all(kernel, &why),
             Ok(prepared) => {
                 let mut descriptor = vec![0; DESCRIPTOR_BYTES as usize];

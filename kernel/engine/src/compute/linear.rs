@@ -1,15 +1,26 @@
 //! Products with weight matrices: the one door to all linear algebra.
 //!
-//! Quantized weights times quantized activations by ggml's kernels (product arithmetic), or dequantized rows times F32
-//! activations (plain types always, every type in the F32 mode that tests the mathematics). Each output is one sum over one
-//! row in one order, whatever the number of tokens or cores.
+//! Quantized weights times quantized activations (product arithmetic): by the engine's own kernels where eight rows are
+//! interleaved, by ggml's where rows lie as in the file. Or dequantized rows times F32 activations: plain types always, every
+//! type in the F32 mode that tests the mathematics. Each output is one sum over one row in one order, whatever the number of
+//! tokens or cores.
 
-use barellama_ggml_sys::{ActivationType, TensorType, WeightKernel};
+use core::ops::Range;
+
+use barellama_ggml_sys::{TensorType, WeightKernel};
 use barellama_gguf::Tensor;
+
+use crate::kernels::{self, GroupKernel, Outputs, ROWS};
 
 use super::float;
 use super::half;
+use super::inputs::{InputFormat, Inputs};
 use super::team::Crew;
+
+/// Tokens whose outputs of a group are computed at once.
+const GROUP_TOKENS: usize = 32;
+/// Longest block of a weight type, in bytes.
+const BLOCK_BYTES_MAX: usize = 512;
 
 /// How weights and activations meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +29,15 @@ pub enum Arithmetic {
     Product,
     /// Everything in F32: the mathematics without rounding, for tests.
     Exact,
+}
+
+/// How the rows of matrices lie in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowLayout {
+    /// As in the file.
+    Plain,
+    /// Interleaved by eight wherever [`kernels::interleavable`] says so, as in the file elsewhere.
+    Interleaved,
 }
 
 /// A weight matrix: `rows` outputs of `columns` inputs.
@@ -30,66 +50,126 @@ pub struct Matrix<'m> {
     kind: TensorType,
     row_bytes: usize,
     data: &'m [u8],
-    /// `None`: rows are dequantized and multiplied in F32.
-    product: Option<WeightKernel>,
     quantized: Option<WeightKernel>,
+    /// The kernel of rows that are interleaved.
+    groups: Option<GroupKernel>,
+    arithmetic: Arithmetic,
 }
 
 impl<'m> Matrix<'m> {
     /// The matrix of a tensor whose shape was checked; `None` if there is no arithmetic for its type.
     #[must_use]
-    pub fn new(tensor: &Tensor<'m>, arithmetic: Arithmetic) -> Option<Self> {
+    pub fn new(tensor: &Tensor<'m>, arithmetic: Arithmetic, layout: RowLayout) -> Option<Self> {
         let quantized = WeightKernel::of(tensor.kind);
         let is_plain = matches!(tensor.kind, TensorType::F32 | TensorType::F16 | TensorType::BF16);
         if quantized.is_none() && !is_plain {
             return None;
         }
+        let format = kernels::interleavable(tensor).filter(|_| layout == RowLayout::Interleaved);
         Some(Self {
             rows: tensor.rows(),
             columns: tensor.dimensions[0],
             kind: tensor.kind,
             row_bytes: tensor.row_bytes(),
             data: tensor.data,
-            product: quantized.filter(|_| arithmetic == Arithmetic::Product),
             quantized,
+            groups: format.map(GroupKernel::new),
+            arithmetic,
         })
     }
 
     /// The format that activations must have beside F32.
     #[must_use]
-    pub fn activation(&self) -> Option<ActivationType> {
-        self.product.as_ref().map(WeightKernel::activation)
+    pub fn input(&self) -> Option<InputFormat> {
+        if self.arithmetic == Arithmetic::Exact {
+            return None;
+        }
+        match (&self.groups, &self.quantized) {
+            (Some(kernel), _) => Some(InputFormat::Groups(kernel.activation())),
+            (None, Some(kernel)) => Some(InputFormat::Rows(kernel.activation())),
+            (None, None) => None,
+        }
     }
 
     /// A row as F32. `values` is `columns` long.
     pub fn dequantize_row(&self, row: usize, values: &mut [f32]) {
-        let bytes = self.row(row);
         match (&self.quantized, self.kind) {
-            (Some(kernel), _) => kernel.dequantize(bytes, values),
+            (Some(kernel), _) if self.groups.is_some() => self.dequantize_interleaved(kernel, row, values),
+            (Some(kernel), _) => kernel.dequantize(self.row(row), values),
             (None, TensorType::F32) => {
-                for (value, bytes) in values.iter_mut().zip(bytes.as_chunks().0) {
+                for (value, bytes) in values.iter_mut().zip(self.row(row).as_chunks().0) {
                     *value = f32::from_le_bytes(*bytes);
                 }
             }
-            (None, kind) => widen_row(kind, bytes, values),
+            (None, kind) => widen_row(kind, self.row(row), values),
         }
     }
 
-    /// One output for each token: `output(token, product)`. `scratch` holds at least `columns` values.
+    fn dequantize_interleaved(&self, kernel: &WeightKernel, row: usize, values: &mut [f32]) {
+        let Some(groups) = &self.groups else { return };
+        let length = self.kind.block_bytes();
+        let mut block = AlignedBlock([0; BLOCK_BYTES_MAX]);
+        let block = &mut block.0[..length];
+        let group_blocks = self.group(row / ROWS).chunks_exact(length * ROWS);
+        for (group_block, values) in group_blocks.zip(values.chunks_exact_mut(self.kind.block_elements())) {
+            groups.extract_block(group_block, row % ROWS, block);
+            kernel.dequantize(block, values);
+        }
+    }
+
+    /// The outputs of some rows for each token: `output(token, row, products)` with products of `row` and the rows behind it.
+    /// `scratch` holds at least `columns` values.
     #[inline]
-    fn products(&self, row: usize, inputs: &Inputs<'_>, scratch: &mut [f32], mut output: impl FnMut(usize, f32)) {
-        if let Some(kernel) = &self.product {
-            let weights = self.row(row);
-            let blocks = inputs.blocks(kernel.activation());
-            let stride = blocks.len() / inputs.tokens;
-            for (token, activations) in blocks.chunks_exact(stride).enumerate() {
-                output(token, kernel.dot(self.columns, weights, activations));
+    fn products(
+        &self,
+        rows: Range<usize>,
+        inputs: &Inputs<'_>,
+        scratch: &mut [f32],
+        mut output: impl FnMut(usize, usize, &[f32]),
+    ) {
+        match (self.input(), &self.groups, &self.quantized) {
+            (Some(format), Some(kernel), _) => self.group_products(kernel, rows, inputs, inputs.blocks(format), output),
+            (Some(format), None, Some(kernel)) => {
+                let blocks = inputs.blocks(format);
+                let stride = blocks.len() / inputs.tokens;
+                for row in rows {
+                    for (token, activations) in blocks.chunks_exact(stride).enumerate() {
+                        output(token, row, &[kernel.dot(self.columns, self.row(row), activations)]);
+                    }
+                }
             }
-        } else {
-            let weights = &mut scratch[..self.columns];
-            self.dequantize_row(row, weights);
-            for (token, values) in inputs.values.chunks_exact(self.columns).enumerate() {
-                output(token, float::dot(weights, values));
+            _ => {
+                let weights = &mut scratch[..self.columns];
+                for row in rows {
+                    self.dequantize_row(row, weights);
+                    for (token, values) in inputs.values.chunks_exact(self.columns).enumerate() {
+                        output(token, row, &[float::dot(weights, values)]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// [`Self::products`] of interleaved rows: whole groups are computed, the rows that were asked for are given.
+    #[inline]
+    fn group_products(
+        &self,
+        kernel: &GroupKernel,
+        rows: Range<usize>,
+        inputs: &Inputs<'_>,
+        activations: &[u8],
+        mut output: impl FnMut(usize, usize, &[f32]),
+    ) {
+        let mut outputs = [Outputs::default(); GROUP_TOKENS];
+        for group in rows.start / ROWS..rows.end.div_ceil(ROWS) {
+            let wanted = rows.start.max(group * ROWS)..rows.end.min((group + 1) * ROWS);
+            let places = wanted.start - group * ROWS..wanted.end - group * ROWS;
+            for first in (0..inputs.tokens).step_by(GROUP_TOKENS) {
+                let outputs = &mut outputs[..GROUP_TOKENS.min(inputs.tokens - first)];
+                kernel.product(self.group(group), activations, inputs.tokens, first, outputs);
+                for (index, products) in outputs.iter().enumerate() {
+                    output(first + index, wanted.start, &products.0[places.clone()]);
+                }
             }
         }
     }
@@ -97,7 +177,15 @@ impl<'m> Matrix<'m> {
     fn row(&self, row: usize) -> &'m [u8] {
         &self.data[row * self.row_bytes..(row + 1) * self.row_bytes]
     }
+
+    fn group(&self, group: usize) -> &'m [u8] {
+        &self.data[group * ROWS * self.row_bytes..(group + 1) * ROWS * self.row_bytes]
+    }
 }
+
+/// A block on an address that ggml's C reads from.
+#[repr(align(16))]
+struct AlignedBlock([u8; BLOCK_BYTES_MAX]);
 
 /// F16 or BF16, which lie at even addresses: tensors are aligned in the file and the file is aligned in memory.
 fn widen_row(kind: TensorType, bytes: &[u8], values: &mut [f32]) {
@@ -112,68 +200,10 @@ fn widen_row(kind: TensorType, bytes: &[u8], values: &mut [f32]) {
     }
 }
 
-/// Activations of some tokens, in F32 and in the formats that the weights want.
-#[derive(Clone, Copy, Debug)]
-pub struct Inputs<'a> {
-    tokens: usize,
-    values: &'a [f32],
-    q8_0: &'a [u8],
-    q8_1: &'a [u8],
-    q8_k: &'a [u8],
-}
-
-impl Inputs<'_> {
-    fn blocks(&self, kind: ActivationType) -> &[u8] {
-        match kind {
-            ActivationType::Q8_0 => self.q8_0,
-            ActivationType::Q8_1 => self.q8_1,
-            ActivationType::Q8K => self.q8_k,
-        }
-    }
-}
-
-/// Buffers for quantized activations, one for each format; a format that the model does not need has an empty one.
-#[derive(Debug)]
-pub struct Quantizer<'w> {
-    /// 32 values per block with a scale.
-    pub q8_0: &'w mut [u8],
-    /// 32 values per block with a scale and a sum.
-    pub q8_1: &'w mut [u8],
-    /// 256 values per block.
-    pub q8_k: &'w mut [u8],
-}
-
-impl Quantizer<'_> {
-    /// Brings activations (`tokens` rows in `values`) into the formats that the matrices want.
-    pub fn prepare<'a>(
-        &'a mut self,
-        crew: &Crew<'_>,
-        tokens: usize,
-        values: &'a [f32],
-        matrices: &[&Matrix<'_>],
-    ) -> Inputs<'a> {
-        let width = values.len() / tokens;
-        let wanted = |kind| matrices.iter().any(|matrix| matrix.activation() == Some(kind));
-        let quantize = |kind: ActivationType, buffer: &'a mut [u8]| -> &'a [u8] {
-            let Some(stride) = kind.row_bytes(width).filter(|_| wanted(kind)) else { return &[] };
-            let blocks = &mut buffer[..stride * tokens];
-            crew.for_tiles(blocks, stride, (1, stride), &mut [], |tile, _| {
-                let token = tile.rows().start;
-                kind.quantize(&values[token * width..(token + 1) * width], tile.row_mut(token));
-            });
-            blocks
-        };
-        let q8_0 = quantize(ActivationType::Q8_0, &mut *self.q8_0);
-        let q8_1 = quantize(ActivationType::Q8_1, &mut *self.q8_1);
-        let q8_k = quantize(ActivationType::Q8K, &mut *self.q8_k);
-        Inputs { tokens, values, q8_0, q8_1, q8_k }
-    }
-}
-
 /// Columns of a tile of `outputs`: enough tiles that no core waits long for the last one, few enough that handing them out
-/// costs nothing. The result does not depend on it.
+/// costs nothing, and whole groups of rows. The result does not depend on it.
 fn tile_columns(outputs: usize, cores: usize) -> usize {
-    (outputs / (cores * 8)).clamp(4, 256)
+    (outputs / (cores * 8)).clamp(ROWS, 256).next_multiple_of(ROWS)
 }
 
 /// `output[token][row] = matrices' rows . inputs[token]`, the matrices one below the other.
@@ -212,13 +242,13 @@ fn apply(
         let columns = tile.columns();
         let mut first = 0;
         for matrix in matrices {
-            let rows = columns.start.max(first)..columns.end.min(first + matrix.rows);
-            for row in rows {
-                let place = row - columns.start;
-                matrix.products(row - first, inputs, scratch, |token, product| {
-                    put(&mut tile.row_mut(token)[place], product);
-                });
-            }
+            let rows = columns.start.max(first) - first..columns.end.clamp(first, first + matrix.rows) - first;
+            matrix.products(rows, inputs, scratch, |token, row, products| {
+                let places = &mut tile.row_mut(token)[first + row - columns.start..];
+                for (place, product) in places.iter_mut().zip(products) {
+                    put(place, *product);
+                }
+            });
             first += matrix.rows;
         }
     });
@@ -236,14 +266,17 @@ pub fn multiply_gated(
     let tile = (inputs.tokens, tile_columns(gate.rows, crew.cores));
     crew.for_tiles(output, gate.rows, tile, scratch, |tile, scratch| {
         let columns = tile.columns();
-        for row in columns.clone() {
-            let place = row - columns.start;
-            gate.products(row, inputs, scratch, |token, product| {
-                tile.row_mut(token)[place] = float::silu(product);
-            });
-            up.products(row, inputs, scratch, |token, product| {
-                tile.row_mut(token)[place] *= product;
-            });
-        }
+        gate.products(columns.clone(), inputs, scratch, |token, row, products| {
+            let places = &mut tile.row_mut(token)[row - columns.start..];
+            for (place, product) in places.iter_mut().zip(products) {
+                *place = float::silu(*product);
+            }
+        });
+        up.products(columns.clone(), inputs, scratch, |token, row, products| {
+            let places = &mut tile.row_mut(token)[row - columns.start..];
+            for (place, product) in places.iter_mut().zip(products) {
+                *place *= product;
+            }
+        });
     });
 }

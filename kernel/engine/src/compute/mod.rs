@@ -8,6 +8,7 @@ pub mod float;
 // Four conversions at a time need vector loads and stores.
 #[allow(unsafe_code)]
 pub mod half;
+pub mod inputs;
 pub mod kv_cache;
 pub mod linear;
 pub mod rope;

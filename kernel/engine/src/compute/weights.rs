@@ -2,10 +2,10 @@
 
 use alloc::vec::Vec;
 
-use barellama_ggml_sys::ActivationType;
 use barellama_gguf::{LayerTensors, ModelConfig, ModelTensors, Tensor};
 
-use super::linear::{Arithmetic, Matrix};
+use super::inputs::InputFormat;
+use super::linear::{Arithmetic, Matrix, RowLayout};
 
 /// The weights of one layer.
 #[derive(Debug)]
@@ -54,9 +54,15 @@ impl<'m> Weights<'m> {
     ///
     /// # Errors
     /// The tensor that cannot be multiplied.
-    pub fn new(config: ModelConfig, tensors: &ModelTensors<'m>, arithmetic: Arithmetic) -> Result<Self, Tensor<'m>> {
-        let matrix = |tensor: &Tensor<'m>| Matrix::new(tensor, arithmetic).ok_or(*tensor);
-        let layers = tensors.layers.iter().map(|layer| Layer::new(layer, arithmetic)).collect::<Result<Vec<_>, _>>()?;
+    pub fn new(
+        config: ModelConfig,
+        tensors: &ModelTensors<'m>,
+        arithmetic: Arithmetic,
+        layout: RowLayout,
+    ) -> Result<Self, Tensor<'m>> {
+        let matrix = |tensor: &Tensor<'m>| Matrix::new(tensor, arithmetic, layout).ok_or(*tensor);
+        let layers =
+            tensors.layers.iter().map(|layer| Layer::new(layer, arithmetic, layout)).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             config,
             arithmetic,
@@ -70,15 +76,15 @@ impl<'m> Weights<'m> {
 
     /// Whether any matrix wants activations in that format.
     #[must_use]
-    pub fn wants(&self, kind: ActivationType) -> bool {
+    pub fn wants(&self, format: InputFormat) -> bool {
         let layers = self.layers.iter().flat_map(Layer::matrices);
-        layers.chain([&self.output]).any(|matrix| matrix.activation() == Some(kind))
+        layers.chain([&self.output]).any(|matrix| matrix.input() == Some(format))
     }
 }
 
 impl<'m> Layer<'m> {
-    fn new(tensors: &LayerTensors<'m>, arithmetic: Arithmetic) -> Result<Self, Tensor<'m>> {
-        let matrix = |tensor: &Tensor<'m>| Matrix::new(tensor, arithmetic).ok_or(*tensor);
+    fn new(tensors: &LayerTensors<'m>, arithmetic: Arithmetic, layout: RowLayout) -> Result<Self, Tensor<'m>> {
+        let matrix = |tensor: &Tensor<'m>| Matrix::new(tensor, arithmetic, layout).ok_or(*tensor);
         Ok(Self {
             attention_norm: vector(&tensors.attention_norm),
             query: matrix(&tensors.query)?,

@@ -1,10 +1,9 @@
 //! The buffers of one forward pass, cut out of planned areas.
 
-use barellama_ggml_sys::ActivationType;
 use barellama_gguf::ModelConfig;
 
 use super::attention;
-use super::linear::Quantizer;
+use super::inputs::{InputFormat, Quantizer};
 use super::rope::RopeTable;
 use super::weights::Weights;
 
@@ -24,10 +23,8 @@ pub struct WorkspaceSizes {
     pub logits: usize,
     /// Scratch memory of all cores.
     pub scratch: usize,
-    quantized: [usize; 3],
+    quantized: [usize; InputFormat::ALL.len()],
 }
-
-const FORMATS: [ActivationType; 3] = [ActivationType::Q8_0, ActivationType::Q8_1, ActivationType::Q8K];
 
 impl WorkspaceSizes {
     /// The sizes for chunks of `chunk` tokens on `cores` cores.
@@ -35,10 +32,10 @@ impl WorkspaceSizes {
     pub fn new(weights: &Weights<'_>, chunk: usize, cores: usize) -> Self {
         let config = &weights.config;
         let widest = widest(config);
-        let quantized = FORMATS.map(|format| {
+        let quantized = InputFormat::ALL.map(|format| {
             // A width that is not whole blocks of a format is never quantized to it; round up for those that are.
-            let elements = widest.next_multiple_of(format.tensor_type().block_elements());
-            let bytes = format.row_bytes(elements).unwrap_or(0) * chunk;
+            let elements = widest.next_multiple_of(format.block_values());
+            let bytes = format.token_bytes(elements).unwrap_or(0) * chunk;
             if weights.wants(format) { lines(bytes.div_ceil(4)) } else { 0 }
         });
         let plain: usize = plain_buffers(config, chunk).iter().sum();
@@ -112,7 +109,7 @@ impl<'w> Workspace<'w> {
             buffer
         };
         let [residual, normed, qkv, attended, hidden, rope] = plain_buffers(config, sizes.chunk).map(&mut cut);
-        let [q8_0, q8_1, q8_k] = sizes.quantized.map(|length| bytemuck::cast_slice_mut(cut(length)));
+        let buffers = sizes.quantized.map(|length| bytemuck::cast_slice_mut(cut(length)));
         Self {
             chunk: sizes.chunk,
             residual,
@@ -121,7 +118,7 @@ impl<'w> Workspace<'w> {
             attended,
             hidden,
             rope: RopeTable::new(rope, config),
-            quantizer: Quantizer { q8_0, q8_1, q8_k },
+            quantizer: Quantizer { buffers },
             logits: &mut logits[..sizes.logits],
             scratch: &mut scratch[..sizes.scratch],
         }

@@ -1,6 +1,8 @@
 //! From eight rows in ggml's layout to a group and back, in the same bytes.
 
-use super::format::{ROWS, WeightFormat};
+use barellama_gguf::Tensor;
+
+use super::format::{ALIGNMENT, ROWS, WeightFormat};
 
 /// A scale that is infinite or not a number: the file is damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,14 @@ impl core::fmt::Display for BadScale {
 /// Longest block of one row.
 const BLOCK_MAX: usize = 210;
 
+/// The format in which a tensor's rows are interleaved: if it has one, whole groups of rows, and starts at a multiple of 16.
+/// The file itself must do so in memory. The answer depends on nothing but the file's tables: a restarted engine gets the same.
+#[must_use]
+pub fn interleavable(tensor: &Tensor<'_>) -> Option<WeightFormat> {
+    let is_whole = tensor.rows().is_multiple_of(ROWS) && tensor.offset.is_multiple_of(ALIGNMENT);
+    WeightFormat::of(tensor.kind).filter(|_| is_whole && !tensor.data.is_empty())
+}
+
 /// Interleaves the rows of a tensor, eight by eight, in place.
 ///
 /// `rows` holds whole groups of rows of `row_bytes` bytes; `scratch` is at least [`ROWS`] rows long.
@@ -29,12 +39,7 @@ const BLOCK_MAX: usize = 210;
 ///
 /// # Panics
 /// If `rows` is not whole groups of whole blocks or `scratch` is too short.
-pub fn interleave(
-    format: WeightFormat,
-    rows: &mut [u8],
-    row_bytes: usize,
-    scratch: &mut [u8],
-) -> Result<(), BadScale> {
+pub fn interleave(format: WeightFormat, rows: &mut [u8], row_bytes: usize, scratch: &mut [u8]) -> Result<(), BadScale> {
     assert!(row_bytes > 0 && row_bytes.is_multiple_of(format.block_bytes()), "a row is whole blocks");
     assert!(rows.len().is_multiple_of(row_bytes * ROWS), "a tensor is whole groups");
     let scratch = &mut scratch[..row_bytes * ROWS];

@@ -28,5 +28,5 @@ pub mod product;
 
 pub use activations::ActivationFormat;
 pub use format::{ROWS, WeightFormat};
-pub use layout::{BadScale, interleave};
+pub use layout::{BadScale, interleavable, interleave};
 pub use product::{GroupKernel, Operands, Outputs};

@@ -64,7 +64,8 @@ fn short_at(bytes: &[u8], at: usize) -> i32 {
 
 /// Exact: at most 256 products of 8-bit numbers.
 fn dot(weights: &[i8], activations: &[u8]) -> i32 {
-    let products = weights.iter().zip(activations).map(|(weight, x)| i32::from(*weight).wrapping_mul(i32::from(*x as i8)));
+    let products =
+        weights.iter().zip(activations).map(|(weight, x)| i32::from(*weight).wrapping_mul(i32::from(*x as i8)));
     products.fold(0, i32::wrapping_add)
 }
 

@@ -1,7 +1,5 @@
 //! The choice of a kernel, and its operands, checked once.
 
-use barellama_gguf::TensorType;
-
 use super::activations::ActivationFormat;
 use super::format::{ALIGNMENT, ROWS, WeightFormat};
 use super::layout;
@@ -36,14 +34,13 @@ pub struct GroupKernel {
 }
 
 impl GroupKernel {
-    /// The fastest kernel for tensors of that type on this processor.
+    /// The fastest kernel on this processor.
     #[must_use]
-    pub fn of(kind: TensorType) -> Option<Self> {
-        let format = WeightFormat::of(kind)?;
+    pub fn new(format: WeightFormat) -> Self {
         #[cfg(target_arch = "aarch64")]
-        return Some(Self { format, product: super::neon::product(format) });
+        return Self { format, product: super::neon::product(format) };
         #[cfg(not(target_arch = "aarch64"))]
-        Some(Self::portable(format))
+        Self::portable(format)
     }
 
     /// The kernel without vectors, which defines the result.
@@ -69,14 +66,7 @@ impl GroupKernel {
     /// # Panics
     /// If `group` is not eight rows of whole blocks, `activations` does not have as many blocks for each token, a token is
     /// not below `tokens`, or one of the two does not start at a multiple of 16.
-    pub fn product(
-        &self,
-        group: &[u8],
-        activations: &[u8],
-        tokens: usize,
-        first: usize,
-        outputs: &mut [Outputs],
-    ) {
+    pub fn product(&self, group: &[u8], activations: &[u8], tokens: usize, first: usize, outputs: &mut [Outputs]) {
         let block_bytes = self.format.block_bytes() * ROWS;
         let blocks = group.len() / block_bytes;
         assert_eq!(group.len(), blocks * block_bytes, "a group is whole blocks");

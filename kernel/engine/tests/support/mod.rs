@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use barellama_abi::outcome::Outcome;
 use barellama_abi::syscall::{CallError, EmitKind, Phase};
 use barellama_engine::compute::kv_cache::{KvCache, KvElements};
-use barellama_engine::compute::linear::Arithmetic;
+use barellama_engine::compute::linear::{Arithmetic, RowLayout};
 use barellama_engine::compute::team::{Crew, Team};
 use barellama_engine::compute::transformer;
 use barellama_engine::compute::weights::Weights;
 use barellama_engine::compute::workspace::{LOGIT_ROWS, Workspace, WorkspaceSizes};
+use barellama_engine::interleave::interleave_weights;
 use barellama_engine::kernel_calls::{Kernel, Work};
 use barellama_gguf::{Gguf, ModelConfig, ModelTensors};
 
@@ -20,8 +21,21 @@ pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// A tiny model as it lies in the engine's memory.
 pub fn tiny_model(name: &str) -> Vec<u8> {
+    interleaved(plain_tiny_model(name))
+}
+
+/// A tiny model as it lies in its file.
+pub fn plain_tiny_model(name: &str) -> Vec<u8> {
     read(root().join("tests/reference/tiny").join(name))
+}
+
+/// A model file with its rows interleaved.
+pub fn interleaved(mut file: Vec<u8>) -> Vec<u8> {
+    assert!(file.as_ptr().addr().is_multiple_of(16), "files lie at multiples of 16");
+    with_crew(1, |crew| interleave_weights(crew, &mut file)).unwrap();
+    file
 }
 
 pub fn read(path: PathBuf) -> Vec<u8> {
@@ -129,7 +143,7 @@ impl<'m> Bench<'m> {
         let gguf = Gguf::parse(file).unwrap();
         let config = ModelConfig::from_gguf(&gguf).unwrap();
         let tensors = ModelTensors::from_gguf(&gguf, &config).unwrap();
-        let weights = Weights::new(config, &tensors, arithmetic).unwrap();
+        let weights = Weights::new(config, &tensors, arithmetic, RowLayout::Interleaved).unwrap();
         let sizes = WorkspaceSizes::new(&weights, chunk, cores);
         let kv = weights.config.kv_elements_per_token() * context;
         let (f16, f32) = if arithmetic == Arithmetic::Product { (kv, 0) } else { (0, kv) };

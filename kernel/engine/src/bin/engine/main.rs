@@ -10,8 +10,9 @@ mod memory;
 mod panic;
 
 use barellama_abi::boot_info::BootInfo;
-use barellama_engine::compute::linear::Arithmetic;
-use barellama_engine::compute::team::Team;
+use barellama_engine::compute::linear::{Arithmetic, RowLayout};
+use barellama_engine::compute::team::{Crew, Team};
+use barellama_engine::interleave;
 use barellama_engine::machine::Machine;
 use barellama_engine::prepare::{self, Prepared, area};
 use barellama_engine::serve;
@@ -46,11 +47,16 @@ fn run_model() {
     }
 }
 
-/// Checks and plans the model; reports and seals it unless a previous run has.
+/// Interleaves, checks and plans the model; reports and seals it. What a previous run sealed is checked and planned alone.
 fn prepared<'m>(boot: &BootInfo, memory: &'m Memory) -> Result<Prepared<'m>, alloc::string::String> {
     HEAP.start(memory.arena_start(), boot.arena_bytes);
     let heap_bytes = || HEAP.extent();
-    let prepared = prepare::prepare(&Syscalls, boot, memory.model_file(), Arithmetic::Product, &heap_bytes)?;
+    if !boot.model_is_sealed {
+        let crew = Crew { team: &TEAM, kernel: &Syscalls, cores: boot.cores as usize };
+        memory.with_model_file(|file| interleave::interleave_weights(&crew, file))?;
+    }
+    let file = memory.model_file();
+    let prepared = prepare::prepare(&Syscalls, boot, file, Arithmetic::Product, RowLayout::Interleaved, &heap_bytes)?;
     if boot.model_is_sealed {
         prepare::check_sealed(&prepared, memory.sealed_descriptor())?;
     } else {

@@ -31,6 +31,13 @@ impl Memory {
         unsafe { slice::from_raw_parts(MODEL_BASE as *const u8, self.boot.model_file_bytes as usize) }
     }
 
+    /// Lends the model file for rewriting, before it is sealed.
+    pub fn with_model_file<R>(&self, body: impl FnOnce(&mut [u8]) -> R) -> R {
+        // SAFETY: the kernel maps the region read-write while the model is prepared and the file is that long. Called before
+        // `model_file`, so nobody else refers to it, and the slice does not outlive this call.
+        body(unsafe { slice::from_raw_parts_mut(MODEL_BASE as *mut u8, self.boot.model_file_bytes as usize) })
+    }
+
     /// The end of a sealed model region.
     pub fn sealed_descriptor(&self) -> &[u8] {
         // SAFETY: the region is mapped readable, ends with the descriptor, and is read-only once it is sealed.

@@ -147,10 +147,7 @@ impl Block for Q8_0 {
         // SAFETY: 8 scales of 2 bytes, then 8 rows of 32 bytes, by the caller's promise; NEON is always there.
         unsafe {
             let row = |row: usize| [load(block, 16 + 32 * row), load(block, 32 + 32 * row)];
-            Self {
-                scales: scales(block, 0),
-                weights: [row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7)],
-            }
+            Self { scales: scales(block, 0), weights: [row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7)] }
         }
     }
 
