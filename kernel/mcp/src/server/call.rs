@@ -1,0 +1,143 @@
+//! Calls that are on their way: who asked, what for, and how far it is.
+
+use barellama_abi::outcome::Outcome;
+use barellama_abi::syscall::Phase;
+
+use super::work::Ticket;
+use crate::id::{ProgressToken, RequestId};
+use crate::prompts::Prompt;
+use crate::resources::Resource;
+use crate::revision::Revision;
+use crate::rpc_error::ShortText;
+use crate::tools::Tool;
+
+/// Most calls at a time, resources and status included.
+pub const CALLS_MAX: usize = 6;
+
+/// Who asked, and how the answer has to look.
+#[derive(Clone, Debug)]
+pub(super) struct Context {
+    pub id: RequestId,
+    pub revision: Revision,
+    pub progress_token: Option<ProgressToken>,
+    /// The batch that the answer belongs to.
+    pub batch: Option<usize>,
+}
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    Tool(Tool),
+    /// `models` with the action `load`.
+    LoadModel,
+    Resource(Resource),
+    Prompt(Prompt),
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Stage {
+    /// The kernel has it.
+    Open,
+    /// The client does not want it any more; the kernel still has it.
+    Abandoned,
+    /// The kernel has ended it; the answer is not written yet.
+    Ended(Outcome),
+    Failed,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub ticket: Ticket,
+    pub context: Context,
+    pub subject: Subject,
+    pub is_for_engine: bool,
+    pub stage: Stage,
+    pub error: ShortText,
+    /// The collected text was cut.
+    pub is_truncated: bool,
+    /// The collected text's length as JSON.
+    pub quoted_bytes: usize,
+    pub arrived_ns: u64,
+    pub started_ns: Option<u64>,
+    pub progress: Progress,
+}
+
+impl Call {
+    pub fn new(ticket: Ticket, context: Context, subject: Subject, is_for_engine: bool, now_ns: u64) -> Self {
+        Self {
+            ticket,
+            context,
+            subject,
+            is_for_engine,
+            stage: Stage::Open,
+            error: ShortText::new(),
+            is_truncated: false,
+            quoted_bytes: 0,
+            arrived_ns: now_ns,
+            started_ns: None,
+            progress: Progress::default(),
+        }
+    }
+
+    /// Whether new text goes out while it comes.
+    pub fn streams_text(&self) -> bool {
+        matches!(self.subject, Subject::Tool(Tool::Generate | Tool::Chat))
+            && self.context.revision.has_progress_message()
+    }
+
+    pub fn note_started(&mut self, now_ns: u64) {
+        self.started_ns.get_or_insert(now_ns);
+    }
+
+    pub fn queue_ns(&self) -> u64 {
+        self.started_ns.map_or(0, |started_ns| started_ns.saturating_sub(self.arrived_ns))
+    }
+}
+
+/// How far a call is, and what the client was told about it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Progress {
+    /// Steps of the prompt, or of preparation.
+    before: u64,
+    /// Generated tokens.
+    decoded: u64,
+    pub total: Option<u64>,
+    /// The last number that was sent; numbers must increase.
+    pub last: Option<u64>,
+    /// When that was.
+    pub last_ns: u64,
+    /// Bytes of the collected text that were sent.
+    pub sent_bytes: usize,
+}
+
+impl Progress {
+    /// Notes that `done` of `total` steps of a phase are made. Both phases of a generation count in one row.
+    pub fn note(&mut self, phase: Phase, done: u64, total: u64) {
+        match phase {
+            Phase::Prepare => {
+                self.before = done;
+                self.total = Some(total);
+            }
+            Phase::Prefill => self.before = done,
+            Phase::Decode => {
+                self.decoded = done;
+                self.total = (total > 0).then(|| self.before.saturating_add(total));
+            }
+        }
+    }
+
+    /// All steps that were made.
+    pub fn reached(&self) -> u64 {
+        self.before.saturating_add(self.decoded)
+    }
+
+    /// The number for a notification that has something new to say.
+    pub fn next(&self) -> u64 {
+        self.last.map_or(self.reached(), |last| self.reached().max(last.saturating_add(1)))
+    }
+
+    /// Whether there are steps that were not told.
+    pub fn has_advanced(&self) -> bool {
+        self.reached() > self.last.unwrap_or(0)
+    }
+}

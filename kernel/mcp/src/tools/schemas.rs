@@ -1,0 +1,230 @@
+//! JSON Schemas of arguments and results (2020-12, the dialect that MCP assumes).
+
+macro_rules! object {
+    ($required:literal, $($property:expr),* $(,)?) => {
+        concat!(
+            r#"{"type":"object","properties":{"#,
+            object!(@list $($property),*),
+            r#"},"required":["#, $required, r#"],"additionalProperties":false}"#
+        )
+    };
+    (@list) => { "" };
+    (@list $first:expr $(, $rest:expr)*) => { concat!($first $(, ",", $rest)*) };
+}
+
+macro_rules! number {
+    ($name:literal, $range:literal, $description:literal) => {
+        concat!(r#"""#, $name, r#"":{"type":"number","#, $range, r#","description":""#, $description, r#""}"#)
+    };
+}
+
+macro_rules! integer {
+    ($name:literal, $range:literal, $description:literal) => {
+        concat!(r#"""#, $name, r#"":{"type":"integer","#, $range, r#","description":""#, $description, r#""}"#)
+    };
+}
+
+macro_rules! count {
+    ($name:literal, $description:literal) => {
+        integer!($name, r#""minimum":0"#, $description)
+    };
+}
+
+macro_rules! optional_count {
+    ($name:literal, $description:literal) => {
+        concat!(r#"""#, $name, r#"":{"type":["integer","null"],"description":""#, $description, r#""}"#)
+    };
+}
+
+macro_rules! string {
+    ($name:literal, $description:literal) => {
+        concat!(r#"""#, $name, r#"":{"type":"string","description":""#, $description, r#""}"#)
+    };
+}
+
+macro_rules! boolean {
+    ($name:literal, $description:literal) => {
+        concat!(r#"""#, $name, r#"":{"type":"boolean","description":""#, $description, r#""}"#)
+    };
+}
+
+macro_rules! token_ids {
+    ($name:literal, $description:literal) => {
+        concat!(
+            r#"""#,
+            $name,
+            r#"":{"type":"array","items":{"type":"integer","minimum":0,"maximum":4294967295},"description":""#,
+            $description,
+            r#""}"#
+        )
+    };
+}
+
+macro_rules! messages {
+    () => {
+        concat!(
+            r#""messages":{"type":"array","minItems":1,"maxItems":256,"items":{"type":"object","properties":{"#,
+            r#""role":{"type":"string","enum":["system","user","assistant"],"description":"who speaks"},"#,
+            string!("content", "what is said"),
+            r#"},"required":["role","content"],"additionalProperties":false},"description":"the conversation so far, oldest message first"}"#
+        )
+    };
+}
+
+/// With the options that `generate` and `chat` share.
+macro_rules! generation_input {
+    ($required:literal, $subject:expr) => {
+        object!(
+            $required,
+            $subject,
+            integer!("max_tokens", r#""minimum":0,"maximum":65536,"default":256"#, "most tokens to generate; 0: as many as the context holds"),
+            number!("temperature", r#""minimum":0,"maximum":10,"default":0"#, "0: always the most likely token; higher: more varied"),
+            integer!("top_k", r#""minimum":0,"maximum":1000000,"default":40"#, "choose among so many best tokens; 0: all"),
+            number!("top_p", r#""minimum":0,"maximum":1,"default":0.95"#, "choose among the best tokens that have this probability together; 1: all"),
+            number!("min_p", r#""minimum":0,"maximum":1,"default":0.05"#, "choose among tokens with at least this share of the best one's probability; 0: all"),
+            number!("repeat_penalty", r#""exclusiveMinimum":0,"maximum":10,"default":1"#, "penalty for tokens among the last 64; 1: none"),
+            integer!("seed", r#""minimum":0,"maximum":9007199254740991,"default":1"#, "the same seed gives the same text"),
+            r#""stop":{"type":"array","maxItems":8,"items":{"type":"string","minLength":1,"maxLength":64},"description":"texts that end the answer; they are not part of it"}"#,
+            integer!("deadline_ms", r#""minimum":0,"maximum":86400000,"default":55000"#, "milliseconds after which the text so far is returned, waiting included; 0: none"),
+        )
+    };
+}
+
+pub(super) const GENERATE_INPUT: &str =
+    generation_input!(r#""prompt""#, string!("prompt", "the text to continue; special tokens are recognised"));
+
+pub(super) const CHAT_INPUT: &str = generation_input!(r#""messages""#, messages!());
+
+pub(super) const GENERATION_OUTPUT: &str = object!(
+    r#""text","stop_reason","truncated","prompt_tokens","reused_tokens","generated_tokens","context_used_tokens","context_tokens","queue_ms","prompt_ms","decode_ms""#,
+    string!("text", "the generated text"),
+    string!(
+        "stop_reason",
+        "end: the model was done; stop: a stop text came; max_tokens; context_full; deadline; cancelled: by a person at the board"
+    ),
+    boolean!("truncated", "whether the text was too long to be returned whole"),
+    count!("prompt_tokens", "tokens of the prompt"),
+    count!("reused_tokens", "prompt tokens that were still in the cache"),
+    count!("generated_tokens", "generated tokens"),
+    count!("context_used_tokens", "tokens in the context now"),
+    count!("context_tokens", "tokens that the context holds"),
+    count!("queue_ms", "time in the queue, in milliseconds"),
+    count!("prompt_ms", "time for the prompt, in milliseconds"),
+    count!("decode_ms", "time from the first to the last generated token, in milliseconds"),
+    number!("tokens_per_second", r#""minimum":0"#, "generated tokens per second"),
+);
+
+pub(super) const TOKENIZE_INPUT: &str =
+    object!(r#""text""#, string!("text", "the text; special tokens are recognised"));
+
+pub(super) const TOKENS_OUTPUT: &str = object!(
+    r#""tokens","count","truncated""#,
+    token_ids!("tokens", "token ids"),
+    count!("count", "how many ids there are in tokens"),
+    boolean!("truncated", "whether there were more ids than could be returned"),
+);
+
+pub(super) const DETOKENIZE_INPUT: &str = object!(r#""tokens""#, token_ids!("tokens", "token ids"));
+
+pub(super) const TEXT_OUTPUT: &str = object!(
+    r#""text","truncated""#,
+    string!("text", "the text"),
+    boolean!("truncated", "whether the text was too long to be returned whole"),
+);
+
+pub(super) const SCORE_INPUT: &str = object!(
+    "",
+    string!("prompt", "the prompt as raw text; give exactly one of prompt, tokens and messages"),
+    token_ids!("tokens", "the prompt as token ids"),
+    messages!(),
+    token_ids!("forced", "ids that are taken one after the other, whatever the model would choose"),
+    integer!("steps", r#""minimum":0,"maximum":65536,"default":0"#, "how many steps; 0: one for each forced id, or 16"),
+    integer!("top", r#""minimum":0,"maximum":64,"default":5"#, "how many of the best candidates per step"),
+    integer!(
+        "deadline_ms",
+        r#""minimum":0,"maximum":86400000,"default":55000"#,
+        "milliseconds after which the steps so far are returned; 0: none"
+    ),
+);
+
+pub(super) const SCORE_OUTPUT: &str = object!(
+    r#""steps","stop_reason","truncated","prompt_tokens""#,
+    concat!(
+        r#""steps":{"type":"array","description":"one entry per step","items":{"type":"object","properties":{"#,
+        count!("step", "number of the step, from 0"),
+        ",",
+        count!("id", "the best id"),
+        r#","top":{"type":"array","description":"the best candidates as pairs of id and logit, best first","items":{"type":"array","items":{"type":["number","null"]},"minItems":2,"maxItems":2}},"#,
+        string!("crc", "CRC-32 of all logits of the step"),
+        r#"},"required":["step","id","top","crc"],"additionalProperties":false}}"#
+    ),
+    string!("stop_reason", "complete, context_full, deadline or cancelled"),
+    boolean!("truncated", "whether there were more steps than could be returned"),
+    count!("prompt_tokens", "tokens of the prompt"),
+);
+
+pub(super) const BENCHMARK_INPUT: &str = object!(
+    "",
+    integer!("prompt_tokens", r#""minimum":1,"maximum":8192,"default":64"#, "about how many tokens to read"),
+    integer!("generate_tokens", r#""minimum":2,"maximum":8192,"default":32"#, "how many tokens to generate"),
+    integer!(
+        "deadline_ms",
+        r#""minimum":0,"maximum":86400000,"default":55000"#,
+        "milliseconds after which it ends; 0: none"
+    ),
+);
+
+pub(super) const BENCHMARK_OUTPUT: &str = object!(
+    r#""stop_reason","prompt_tokens","generated_tokens","prompt_ms","decode_ms""#,
+    string!("stop_reason", "max_tokens if all was done"),
+    count!("prompt_tokens", "tokens that were read"),
+    count!("generated_tokens", "tokens that were generated"),
+    count!("prompt_ms", "time for the prompt, in milliseconds"),
+    count!("decode_ms", "time from the first to the last generated token, in milliseconds"),
+    number!("prompt_tokens_per_second", r#""minimum":0"#, "tokens read per second"),
+    number!("tokens_per_second", r#""minimum":0"#, "tokens generated per second"),
+);
+
+pub(super) const NO_INPUT: &str = object!("",);
+
+pub(super) const STATUS_OUTPUT: &str = object!(
+    r#""board","version","uptime_ms","engine","open_calls""#,
+    string!("board", "the board's name"),
+    string!("version", "the firmware's version"),
+    count!("uptime_ms", "milliseconds since the start"),
+    string!("engine", "state of the engine"),
+    r#""model":{"type":["string","null"],"description":"the loaded model"}"#,
+    optional_count!("arm_clock_hz", "clock of the cores"),
+    optional_count!("core_clock_hz", "clock of the peripherals"),
+    optional_count!("temperature_millidegrees", "temperature of the chip in thousandths of a degree Celsius"),
+    optional_count!("throttled_bits", "the firmware's throttling bits; 0: never throttled"),
+    count!("heap_used_bytes", "the kernel's heap in use"),
+    count!("heap_bytes", "the kernel's heap"),
+    count!("ram_bytes", "memory of the board"),
+    count!("faults", "faults of the engine"),
+    count!("restarts", "restarts of the engine"),
+    count!("requests", "requests that ended"),
+    count!("tokens_served", "tokens generated since the start"),
+    count!("overruns", "bytes lost on the serial line"),
+    count!("open_calls", "calls that wait or run, this one included"),
+);
+
+pub(super) const MODELS_INPUT: &str = object!(
+    r#""action""#,
+    r#""action":{"type":"string","enum":["list","load"],"description":"list: which models are on the card; load: replace the loaded model"}"#,
+    string!("name", "load: the file's name as in the list"),
+);
+
+pub(super) const MODELS_OUTPUT: &str = object!(
+    r#""models","truncated""#,
+    concat!(
+        r#""models":{"type":"array","description":"the model files, or the one that was loaded","items":{"type":"object","properties":{"#,
+        string!("name", "the file's name"),
+        ",",
+        count!("bytes", "its size"),
+        ",",
+        boolean!("is_loaded", "whether it is the loaded model"),
+        r#"},"required":["name","is_loaded"],"additionalProperties":false}}"#
+    ),
+    boolean!("truncated", "whether there were more models than could be returned"),
+);
