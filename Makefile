@@ -59,7 +59,7 @@ BARE_ENV := env RUSTC=$(BARE_RUSTC) $(if $(BARE_BOOTSTRAP),RUSTC_BOOTSTRAP=1) \
 BARE_BUILD := $(BARE_ENV) $(BARE_CARGO) build --release $(LOCKED) $(BARE_FLAGS)
 BARE_CLIPPY := $(BARE_ENV) PATH="$(dir $(BARE_CARGO)):$$PATH" $(BARE_CARGO) clippy --release $(LOCKED) $(BARE_FLAGS)
 
-.PHONY: help setup build engine kernel host image card run test test-host test-qemu check clean model \
+.PHONY: help setup bench build engine kernel host image card run test test-host test-qemu check clean model \
 	check-format check-lints check-dependencies check-kernel check-reproducible attacker attack-image
 
 help: ## this table
@@ -143,6 +143,9 @@ test-host: $(SMOLLM2) ## the tests that need no QEMU
 test-qemu: image attack-image $(DTB) $(SMOLLM2) ## the tests in QEMU; TESTS="--test restart" runs only those
 	@RUST_TEST_THREADS=$(QEMU_AT_ONCE) sh scripts/logged.sh $(WORK)/test-qemu.log \
 		$(HOST_CARGO) test $(LOCKED) --no-fail-fast -p barellama-tests $(TESTS)
+
+bench: image $(DTB) $(SMOLLM2) ## prints the figures of the README, measured in QEMU
+	@$(HOST_CARGO) run --quiet $(LOCKED) -p barellama-tests --bin bench
 
 check: check-format check-lints check-dependencies check-kernel check-reproducible ## what must hold for every change
 
