@@ -1,6 +1,7 @@
 //! Loads of aligned blocks and the integer sums that all kernels share.
 
 use core::arch::aarch64::*;
+use core::arch::asm;
 
 use super::super::product::Outputs;
 
@@ -47,6 +48,20 @@ pub(super) unsafe fn nibbles(start: *const u8) -> [[int8x16_t; 2]; 8] {
     weights
 }
 
+/// ADDP: sums of neighbours, those of `a` before those of `b`. By name: from the intrinsic the compiler makes additions of
+/// shuffled vectors where another addition follows.
+#[inline]
+#[target_feature(enable = "neon")]
+fn add_pairs(a: int16x8_t, b: int16x8_t) -> int16x8_t {
+    let sums;
+    // SAFETY: the instruction reads and writes the named registers alone.
+    unsafe {
+        asm!("addp {sums:v}.8h, {a:v}.8h, {b:v}.8h", sums = lateout(vreg) sums, a = in(vreg) a, b = in(vreg) b,
+            options(pure, nomem, nostack, preserves_flags));
+    }
+    sums
+}
+
 /// For each of eight rows the sum of 32 products, modulo 2^16.
 ///
 /// With nibbles q from 0 to 15 this is `sum((q - 8) x) + 8 sum(x)` modulo 2^16; the first term is exact in 16 bits, since
@@ -56,7 +71,7 @@ pub(super) unsafe fn nibbles(start: *const u8) -> [[int8x16_t; 2]; 8] {
 pub(super) fn sums_of_32(weights: &[[int8x16_t; 2]; 8], x: [int8x16_t; 2]) -> int16x8_t {
     let first = quads(weights, 0, x);
     let second = quads(weights, 4, x);
-    vpaddq_s16(first, second)
+    add_pairs(first, second)
 }
 
 /// For each of four rows two sums.
@@ -90,7 +105,7 @@ fn quads(weights: &[[int8x16_t; 2]; 8], row: usize, x: [int8x16_t; 2]) -> int16x
         vmlal_high_s8(sums[2], c[1], x[1]),
         vmlal_high_s8(sums[3], d[1], x[1]),
     ];
-    vpaddq_s16(vpaddq_s16(sums[0], sums[1]), vpaddq_s16(sums[2], sums[3]))
+    add_pairs(add_pairs(sums[0], sums[1]), add_pairs(sums[2], sums[3]))
 }
 
 /// For each of four rows the sum of 16 products, in two halves that lie side by side.
@@ -113,7 +128,7 @@ pub(super) fn half_sums_of_16(weights: [int8x16_t; 4], x: int8x16_t) -> int16x8_
         vmlal_high_s8(sums[2], c, x),
         vmlal_high_s8(sums[3], d, x),
     ];
-    vpaddq_s16(vpaddq_s16(sums[0], sums[1]), vpaddq_s16(sums[2], sums[3]))
+    add_pairs(add_pairs(sums[0], sums[1]), add_pairs(sums[2], sums[3]))
 }
 
 /// Eight numbers of 16 bits as F32.
