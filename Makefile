@@ -42,6 +42,8 @@ ENGINE_ELF := $(BARE_TARGET)/$(ENGINE_TRIPLE)/release/engine
 ATTACKER_ELF := $(BARE_TARGET)/$(ENGINE_TRIPLE)/release/attacker
 IMAGE := $(WORK)/kernel8.img
 ATTACK_IMAGE := $(WORK)/attack.img
+TWINS_ELF := $(BARE_TARGET)/$(ENGINE_TRIPLE)/release/twins
+TWINS_IMAGE := $(WORK)/twins.img
 DTB := $(WORK)/raspi4b.dtb
 
 # Paths of this machine must not reach the image: it is the same wherever it is built.
@@ -60,7 +62,8 @@ BARE_BUILD := $(BARE_ENV) $(BARE_CARGO) build --release $(LOCKED) $(BARE_FLAGS)
 BARE_CLIPPY := $(BARE_ENV) PATH="$(dir $(BARE_CARGO)):$$PATH" $(BARE_CARGO) clippy --release $(LOCKED) $(BARE_FLAGS)
 
 .PHONY: help setup bench build engine kernel host image card run test test-host test-qemu check clean model \
-	check-format check-lints check-dependencies check-kernel check-reproducible attacker attack-image
+	check-format check-lints check-dependencies check-kernel check-reproducible attacker attack-image \
+	twins twins-image
 
 help: ## this table
 	@echo "make TARGET [MODEL=file.gguf] [FAST=1] [CARD_SIZE=256M] [FIRMWARE=dir] [QEMU_ARGS=...]"
@@ -95,6 +98,10 @@ attacker:
 	@echo "building the attacker with $(BARE_TOOLCHAIN)"
 	@$(BARE_BUILD) -p barellama-attacker --bin attacker --target $(ENGINE_TRIPLE)
 
+twins:
+	@echo "building the twins with $(BARE_TOOLCHAIN)"
+	@$(BARE_BUILD) -p barellama-twins --bin twins --target $(ENGINE_TRIPLE)
+
 host:
 	$(HOST_CARGO) build --profile tool $(LOCKED) -p barellama
 
@@ -106,6 +113,11 @@ image: build ## .work/kernel8.img: the kernel with the engine appended
 attack-image: kernel attacker host
 	@mkdir -p $(WORK)
 	$(HOST_TOOL) image --kernel $(KERNEL_ELF) --engine $(ATTACKER_ELF) --output $(ATTACK_IMAGE)
+
+# The kernel with an engine that compares vector kernels with their scalar twins.
+twins-image: kernel twins host
+	@mkdir -p $(WORK)
+	$(HOST_TOOL) image --kernel $(KERNEL_ELF) --engine $(TWINS_ELF) --output $(TWINS_IMAGE)
 
 $(DTB): qemu/raspi4b.dts
 	@mkdir -p $(WORK)
@@ -140,7 +152,7 @@ test-host: $(SMOLLM2) ## the tests that need no QEMU
 	@sh scripts/logged.sh $(WORK)/test-host.log $(HOST_CARGO) test $(LOCKED) --no-fail-fast
 
 # One machine at a time: each has four busy cores.
-test-qemu: image attack-image $(DTB) $(SMOLLM2) ## the tests in QEMU; TESTS="--test restart" runs only those
+test-qemu: image attack-image twins-image $(DTB) $(SMOLLM2) ## the tests in QEMU; TESTS="--test restart" runs only those
 	@RUST_TEST_THREADS=$(QEMU_AT_ONCE) sh scripts/logged.sh $(WORK)/test-qemu.log \
 		$(HOST_CARGO) test $(LOCKED) --no-fail-fast -p barellama-tests $(TESTS)
 

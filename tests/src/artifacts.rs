@@ -23,6 +23,12 @@ pub fn attack_image() -> PathBuf {
     work_file("attack.img")
 }
 
+/// The same kernel with the comparison of the vector kernels in place of the engine.
+#[must_use]
+pub fn twins_image() -> PathBuf {
+    work_file("twins.img")
+}
+
 /// The device tree that makes QEMU tell where it placed a file.
 #[must_use]
 pub fn device_tree() -> PathBuf {

@@ -22,6 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("barellama-engine", &["barellama-abi", "barellama-ggml-sys", "barellama-gguf"]),
     ("barellama-attacker", &["barellama-abi"]),
+    ("barellama-twins", &["barellama-abi", "barellama-engine"]),
     ("barellama", &[]),
     ("barellama-tests", &["barellama"]),
 ];

@@ -1,0 +1,89 @@
+//! An engine that compares vector kernels with their scalar twins: for tests, on the machine that the kernels are for.
+//!
+//! A message such as `q4_0` names a weight format; the answer says how many outputs were the same, or what differs.
+#![no_std]
+#![no_main]
+
+mod calls;
+mod compare;
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::arch::{asm, global_asm};
+use core::fmt::Write;
+
+use barellama_abi::outcome::Outcome;
+use barellama_abi::request::{RecordKind, Request};
+use barellama_engine::kernels::WeightFormat;
+
+use crate::calls::Answer;
+use crate::compare::Buffers;
+
+global_asm!(
+    ".pushsection .text._start, \"ax\"",
+    ".global _start",
+    ".type _start, %function",
+    "_start:",
+    "    b   {enter}",
+    ".size _start, . - _start",
+    ".popsection",
+    enter = sym enter,
+);
+
+/// Every core comes here with its number; all but core 0 have nothing to do.
+extern "C" fn enter(core: usize) -> ! {
+    if core != 0 {
+        calls::sleep_for_ever();
+    }
+    if !calls::boot_info().model_is_sealed {
+        calls::seal(16);
+    }
+    // SAFETY: core 0 comes here once, and nothing else names the buffers.
+    let buffers = unsafe { &mut *BUFFERS.0.get() };
+    loop {
+        let Some(request) = Request::parse(calls::wait_for_work()) else { continue };
+        let id = request.header().id;
+        let message = request.records().filter(|record| record.kind == RecordKind::User).last();
+        let name = message.and_then(|record| core::str::from_utf8(record.bytes).ok()).unwrap_or("");
+        answer(buffers, &mut Answer { id }, name);
+        calls::finish(id, &Outcome { generated_tokens: 1, ..Outcome::default() });
+    }
+}
+
+fn answer(buffers: &mut Buffers, answer: &mut Answer, name: &str) {
+    let format = WeightFormat::ALL.into_iter().find(|format| format.tensor_type().name() == name);
+    // Writing an answer cannot fail.
+    let _ = match format.map(|format| buffers.compare(format)) {
+        Some(Ok(same)) => write!(answer, "{same} outputs are the same"),
+        Some(Err(difference)) => write!(answer, "{difference}"),
+        None => write!(answer, "there are no kernels for {name}"),
+    };
+}
+
+/// The buffers, of core 0 alone.
+struct Shared(core::cell::UnsafeCell<Buffers>);
+
+// SAFETY: only core 0 uses the buffers.
+unsafe impl Sync for Shared {}
+
+static BUFFERS: Shared = Shared(core::cell::UnsafeCell::new(Buffers::new()));
+
+/// The engine's library wants a heap; the kernels do not use it.
+struct NoHeap;
+
+// SAFETY: no memory is handed out.
+unsafe impl GlobalAlloc for NoHeap {
+    unsafe fn alloc(&self, _: Layout) -> *mut u8 {
+        core::ptr::null_mut()
+    }
+
+    unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
+}
+
+#[global_allocator]
+static HEAP: NoHeap = NoHeap;
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    // SAFETY: the breakpoint goes to the kernel, which does not return here.
+    unsafe { asm!("brk #1", options(noreturn)) }
+}
