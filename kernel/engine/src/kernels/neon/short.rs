@@ -10,17 +10,33 @@ use super::vectors::{add_scaled, load, load_outputs, nibbles, scales, store_outp
 /// Bytes of a block of activations.
 const ACTIVATION_BYTES: usize = ActivationFormat::Blocks32.block_bytes();
 
-/// Eight rows' block, unpacked.
-pub(super) trait Block: Sized {
+/// 32 weights of each of eight rows.
+type Weights = [[int8x16_t; 2]; 8];
+
+/// A format. Sums are computed before their outputs are written, and the sums of the next block or token in between: a core
+/// that works in order has something to do while one waits for the other.
+pub(super) trait Block {
     const FORMAT: WeightFormat;
+    /// Scales of eight rows, widened.
+    type Scales: Copy;
+    /// Integer sums of eight rows.
+    type Sums: Copy;
 
     /// # Safety
     /// `block` is a multiple of 16, and a block of eight rows lies there.
-    unsafe fn unpack(block: *const u8) -> Self;
+    unsafe fn scales(block: *const u8) -> Self::Scales;
 
-    /// The outputs with one block's products added, in the order of operations of `portable.rs`. `tail` is what follows the
+    /// # Safety
+    /// As [`Self::scales`].
+    unsafe fn weights(block: *const u8) -> Weights;
+
+    /// Products of weights and activations, summed.
+    fn sums(weights: &Weights, x: [int8x16_t; 2]) -> Self::Sums;
+
+    /// The outputs with one block's sums added, in the order of operations of `portable.rs`. `tail` is what follows the
     /// integers: scale, scale times sum, 8 times the sum.
-    fn add_to(&self, outputs: [float32x4_t; 2], x: [int8x16_t; 2], tail: int8x16_t) -> [float32x4_t; 2];
+    fn add_to(outputs: [float32x4_t; 2], scales: &Self::Scales, sums: Self::Sums, tail: int8x16_t)
+    -> [float32x4_t; 2];
 }
 
 /// Outputs of a group for each token.
@@ -37,17 +53,22 @@ pub(super) fn product<B: Block>(operands: &Operands<'_>, outputs: &mut [Outputs]
 /// The operands fit together and hold one token from `first` on.
 #[target_feature(enable = "neon")]
 unsafe fn one_token<B: Block>(operands: &Operands<'_>, output: &mut Outputs) {
-    let mut sums = [vdupq_n_f32(0.0); 2];
+    let mut outputs = [vdupq_n_f32(0.0); 2];
+    let mut pending = None;
     let mut x = operands.activations.as_ptr().wrapping_add(operands.first * ACTIVATION_BYTES);
     for block in operands.group.chunks_exact(B::FORMAT.block_bytes() * ROWS) {
+        let start = block.as_ptr();
         // SAFETY: the group's blocks are whole and aligned, and the activations have as many.
-        unsafe {
-            let weights = B::unpack(block.as_ptr());
-            sums = weights.add_to(sums, [load(x, 0), load(x, 16)], load(x, 32));
+        let next = unsafe { (B::sums(&B::weights(start), [load(x, 0), load(x, 16)]), B::scales(start), load(x, 32)) };
+        if let Some((sums, scales, tail)) = pending.replace(next) {
+            outputs = B::add_to(outputs, &scales, sums, tail);
         }
         x = x.wrapping_add(operands.stride * ACTIVATION_BYTES);
     }
-    store_outputs(output, sums);
+    if let Some((sums, scales, tail)) = pending {
+        outputs = B::add_to(outputs, &scales, sums, tail);
+    }
+    store_outputs(output, outputs);
 }
 
 /// # Safety
@@ -58,114 +79,161 @@ unsafe fn many_tokens<B: Block>(operands: &Operands<'_>, outputs: &mut [Outputs]
     let mut row = operands.activations.as_ptr().wrapping_add(operands.first * ACTIVATION_BYTES);
     for block in operands.group.chunks_exact(B::FORMAT.block_bytes() * ROWS) {
         // SAFETY: the group's blocks are whole and aligned.
-        let weights = unsafe { B::unpack(block.as_ptr()) };
+        let (weights, scales) = unsafe { (B::weights(block.as_ptr()), B::scales(block.as_ptr())) };
+        // SAFETY: the activations have as many blocks, each with a token for each output from `first` on.
+        let sums = |x: *const u8| unsafe { (B::sums(&weights, [load(x, 0), load(x, 16)]), load(x, 32)) };
         let mut x = row;
-        for output in &mut *outputs {
-            // SAFETY: the activations have as many blocks, each with a token for each output from `first` on.
-            unsafe {
-                let sums = load_outputs(output);
-                let sums = weights.add_to(sums, [load(x, 0), load(x, 16)], load(x, 32));
-                store_outputs(output, sums);
+        if let Some((last, others)) = outputs.split_last_mut() {
+            let mut pending = sums(x);
+            for output in others {
+                x = x.wrapping_add(ACTIVATION_BYTES);
+                let next = sums(x);
+                store_outputs(output, B::add_to(load_outputs(output), &scales, pending.0, pending.1));
+                pending = next;
             }
-            x = x.wrapping_add(ACTIVATION_BYTES);
+            store_outputs(last, B::add_to(load_outputs(last), &scales, pending.0, pending.1));
         }
         row = row.wrapping_add(operands.stride * ACTIVATION_BYTES);
     }
 }
 
 /// `d (q - 8)`.
-pub(super) struct Q4_0 {
-    scales: [float32x4_t; 2],
-    weights: [[int8x16_t; 2]; 8],
-}
+pub(super) struct Q4_0;
 
 impl Block for Q4_0 {
     const FORMAT: WeightFormat = WeightFormat::Q4_0;
+    type Scales = [float32x4_t; 2];
+    type Sums = int16x8_t;
 
     #[inline(always)]
-    unsafe fn unpack(block: *const u8) -> Self {
-        // SAFETY: 8 scales of 2 bytes, then 8 rows of 16 bytes, by the caller's promise; NEON is always there.
-        unsafe { Self { scales: scales(block, 0), weights: nibbles(block.add(16)) } }
+    unsafe fn scales(block: *const u8) -> Self::Scales {
+        // SAFETY: a block begins with 8 scales of 2 bytes, by the caller's promise; NEON is always there.
+        unsafe { scales(block, 0) }
     }
 
     #[inline(always)]
-    fn add_to(&self, outputs: [float32x4_t; 2], x: [int8x16_t; 2], tail: int8x16_t) -> [float32x4_t; 2] {
+    unsafe fn weights(block: *const u8) -> Weights {
+        // SAFETY: 8 rows of 16 bytes follow; NEON is always there.
+        unsafe { nibbles(block.add(16)) }
+    }
+
+    #[inline(always)]
+    fn sums(weights: &Weights, x: [int8x16_t; 2]) -> int16x8_t {
+        // SAFETY: NEON is always there; nothing but registers is touched.
+        unsafe { sums_of_32(weights, x) }
+    }
+
+    #[inline(always)]
+    fn add_to(
+        outputs: [float32x4_t; 2],
+        scales: &Self::Scales,
+        sums: int16x8_t,
+        tail: int8x16_t,
+    ) -> [float32x4_t; 2] {
         // SAFETY: NEON is always there; nothing but registers is touched.
         unsafe {
-            let sums = vsubq_s16(sums_of_32(&self.weights, x), vdupq_laneq_s16::<4>(vreinterpretq_s16_s8(tail)));
-            add_scaled(outputs, scaled(self.scales, tail), to_floats(sums))
+            let sums = vsubq_s16(sums, vdupq_laneq_s16::<4>(vreinterpretq_s16_s8(tail)));
+            add_scaled(outputs, scaled(*scales, tail), to_floats(sums))
         }
     }
 }
 
 /// `d q + m`.
-pub(super) struct Q4_1 {
-    scales: [float32x4_t; 2],
-    minima: [float32x4_t; 2],
-    weights: [[int8x16_t; 2]; 8],
-}
+pub(super) struct Q4_1;
 
 impl Block for Q4_1 {
     const FORMAT: WeightFormat = WeightFormat::Q4_1;
+    /// Scales, then minima.
+    type Scales = [[float32x4_t; 2]; 2];
+    type Sums = int16x8_t;
 
     #[inline(always)]
-    unsafe fn unpack(block: *const u8) -> Self {
-        // SAFETY: 8 scales and 8 minima of 2 bytes, then 8 rows of 16 bytes, by the caller's promise; NEON is always there.
-        unsafe { Self { scales: scales(block, 0), minima: scales(block, 16), weights: nibbles(block.add(32)) } }
+    unsafe fn scales(block: *const u8) -> Self::Scales {
+        // SAFETY: a block begins with 8 scales and 8 minima of 2 bytes, by the caller's promise; NEON is always there.
+        unsafe { [scales(block, 0), scales(block, 16)] }
     }
 
     #[inline(always)]
-    fn add_to(&self, outputs: [float32x4_t; 2], x: [int8x16_t; 2], tail: int8x16_t) -> [float32x4_t; 2] {
+    unsafe fn weights(block: *const u8) -> Weights {
+        // SAFETY: 8 rows of 16 bytes follow; NEON is always there.
+        unsafe { nibbles(block.add(32)) }
+    }
+
+    #[inline(always)]
+    fn sums(weights: &Weights, x: [int8x16_t; 2]) -> int16x8_t {
+        // SAFETY: NEON is always there; nothing but registers is touched.
+        unsafe { sums_of_32(weights, x) }
+    }
+
+    #[inline(always)]
+    fn add_to(
+        outputs: [float32x4_t; 2],
+        scales: &Self::Scales,
+        sums: int16x8_t,
+        tail: int8x16_t,
+    ) -> [float32x4_t; 2] {
         // SAFETY: NEON is always there; nothing but registers is touched.
         unsafe {
             let offset = vdupq_laneq_s16::<4>(vreinterpretq_s16_s8(tail));
-            let sums = vsubq_s16(sums_of_32(&self.weights, x), offset);
+            let sums = vsubq_s16(sums, offset);
             // The whole sum needs 17 bits: the offset comes back in 32.
             let low = vaddl_s16(vget_low_s16(sums), vget_low_s16(offset));
             let high = vaddl_high_s16(sums, offset);
-            let outputs = add_scaled(outputs, scaled(self.scales, tail), [vcvtq_f32_s32(low), vcvtq_f32_s32(high)]);
+            let outputs = add_scaled(outputs, scaled(scales[0], tail), [vcvtq_f32_s32(low), vcvtq_f32_s32(high)]);
             let tail = vreinterpretq_f32_s8(tail);
             [
-                vfmaq_laneq_f32::<1>(outputs[0], self.minima[0], tail),
-                vfmaq_laneq_f32::<1>(outputs[1], self.minima[1], tail),
+                vfmaq_laneq_f32::<1>(outputs[0], scales[1][0], tail),
+                vfmaq_laneq_f32::<1>(outputs[1], scales[1][1], tail),
             ]
         }
     }
 }
 
 /// `d q` with 8-bit q.
-pub(super) struct Q8_0 {
-    scales: [float32x4_t; 2],
-    weights: [[int8x16_t; 2]; 8],
-}
+pub(super) struct Q8_0;
 
 impl Block for Q8_0 {
     const FORMAT: WeightFormat = WeightFormat::Q8_0;
+    type Scales = [float32x4_t; 2];
+    type Sums = [int32x4_t; 2];
 
     #[inline(always)]
-    unsafe fn unpack(block: *const u8) -> Self {
-        // SAFETY: 8 scales of 2 bytes, then 8 rows of 32 bytes, by the caller's promise; NEON is always there.
+    unsafe fn scales(block: *const u8) -> Self::Scales {
+        // SAFETY: a block begins with 8 scales of 2 bytes, by the caller's promise; NEON is always there.
+        unsafe { scales(block, 0) }
+    }
+
+    #[inline(always)]
+    unsafe fn weights(block: *const u8) -> Weights {
+        // SAFETY: 8 rows of 32 bytes follow; NEON is always there.
         unsafe {
             let row = |row: usize| [load(block, 16 + 32 * row), load(block, 32 + 32 * row)];
-            Self { scales: scales(block, 0), weights: [row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7)] }
+            [row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7)]
         }
     }
 
     #[inline(always)]
-    fn add_to(&self, outputs: [float32x4_t; 2], x: [int8x16_t; 2], tail: int8x16_t) -> [float32x4_t; 2] {
+    fn sums(weights: &Weights, x: [int8x16_t; 2]) -> [int32x4_t; 2] {
         // SAFETY: NEON is always there; nothing but registers is touched.
-        unsafe {
-            let first = wide_quads(&self.weights, 0, x);
-            let second = wide_quads(&self.weights, 4, x);
-            add_scaled(outputs, scaled(self.scales, tail), [vcvtq_f32_s32(first), vcvtq_f32_s32(second)])
-        }
+        unsafe { [wide_quads(weights, 0, x), wide_quads(weights, 4, x)] }
+    }
+
+    #[inline(always)]
+    fn add_to(
+        outputs: [float32x4_t; 2],
+        scales: &Self::Scales,
+        sums: [int32x4_t; 2],
+        tail: int8x16_t,
+    ) -> [float32x4_t; 2] {
+        // SAFETY: NEON is always there; nothing but registers is touched.
+        unsafe { add_scaled(outputs, scaled(*scales, tail), sums.map(|four| vcvtq_f32_s32(four))) }
     }
 }
 
 /// For each of four rows the sum of 32 products of 8-bit weights. 16 bits hold two of them: 2 * 128 * 127 = 32512.
 #[inline]
 #[target_feature(enable = "neon")]
-fn wide_quads(weights: &[[int8x16_t; 2]; 8], row: usize, x: [int8x16_t; 2]) -> int32x4_t {
+fn wide_quads(weights: &Weights, row: usize, x: [int8x16_t; 2]) -> int32x4_t {
     let (a, b, c, d) = (weights[row], weights[row + 1], weights[row + 2], weights[row + 3]);
     let pairs = |part: usize| {
         let low = vget_low_s8(x[part]);
