@@ -1,7 +1,7 @@
 //! The order of things from the recognised board to the prompt. Read it like a list of contents.
 
 use barellama_arch::boot::BootFacts;
-use barellama_arch::{cores, interrupts, mmu, timer};
+use barellama_arch::{cores, interrupts, mmu, registers, timer};
 use barellama_shell::report::{self, BannerFacts};
 
 use crate::autorun::Autorun;
@@ -109,6 +109,15 @@ fn map_engine(free: &mut FreeMemory) -> Result<EngineMemory, NoEngine> {
     EngineMemory::map(image, free).map_err(NoEngine::Memory)
 }
 
+/// Whether the kernel's own accesses to the engine's memory fault.
+fn access_never_name() -> &'static str {
+    match registers::privileged_access_never() {
+        Some(true) => "on",
+        Some(false) => "off",
+        None => "this core has none",
+    }
+}
+
 fn print_banner(facts: &MachineFacts, console: &Console, boot: &BootFacts, arm_hz: Option<u32>) {
     let banner = BannerFacts {
         version: env!("CARGO_PKG_VERSION"),
@@ -125,4 +134,5 @@ fn print_banner(facts: &MachineFacts, console: &Console, boot: &BootFacts, arm_h
     // The serial line takes everything.
     let _ = report::banner(&banner, &mut out);
     log::info!("loaded at {:#x}, entered at EL{}, MIDR {:#x}", boot.load_address, boot.entry_level, boot.midr);
+    log::info!("PAN: {}", access_never_name());
 }

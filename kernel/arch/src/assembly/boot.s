@@ -232,8 +232,17 @@ enable_mmu:
     dsb     nsh
     isb
 
+    // Where the core has it (ID_AA64MMFR1_EL1.PAN), the kernel's own loads and stores never reach EL0's memory: PAN is set now,
+    // and by each exception since SPAN (bit 23, RES1 elsewhere) is clear. LDTR and STTR are not affected.
     ldr     x10, system_control
-    msr     sctlr_el1, x10
+    mrs     x11, id_aa64mmfr1_el1
+    ubfx    x11, x11, #20, #4
+    cbz     x11, 1f
+    bic     x10, x10, #(1 << 23)
+    .arch_extension pan
+    msr     pan, #1
+    .arch_extension nopan
+1:  msr     sctlr_el1, x10
     isb
     ret
 
