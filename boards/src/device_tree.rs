@@ -20,6 +20,8 @@ pub struct TreeFacts {
     pub ram: Vec<PhysicalRange, EXTENTS_MAX>,
     /// Parts of it that are taken: /memreserve/ and /reserved-memory.
     pub reserved: Vec<PhysicalRange, EXTENTS_MAX>,
+    /// Cores: the children `cpu` of /cpus.
+    pub cores: usize,
     /// /chosen linux,initrd-start and -end.
     pub placed_file: Option<PhysicalRange>,
     /// Ranges that found no room in the lists.
@@ -50,6 +52,9 @@ pub fn read(tree: &[u8]) -> Option<TreeFacts> {
                 for region in child.children() {
                     each_range(&region, |start, bytes| facts.reserve(start, bytes));
                 }
+            }
+            "cpus" => {
+                facts.cores = child.children().filter(|core| core.name_without_address() == "cpu").count();
             }
             "chosen" => facts.placed_file = placed_file(&child),
             _ => {}
@@ -129,6 +134,10 @@ mod tests {
         tree.root.add_property(property("#address-cells", &[2]));
         tree.root.add_property(property("#size-cells", &[1]));
         tree.root.add_child(node("memory@0", &[("reg", &[0, 0, 0x3B40_0000, 0, 0x4000_0000, 0xBC00_0000])], [].into()));
+        let cores = (0..4).map(|core| node(&std::format!("cpu@{core}"), &[("reg", &[core])], [].into()));
+        let cells: [(&str, &[u32]); 2] = [("#address-cells", &[1]), ("#size-cells", &[0])];
+        let others = [node("cpu-map", &[], [].into()), node("l2-cache0", &[], [].into())];
+        tree.root.add_child(node("cpus", &cells, cores.chain(others).collect()));
         let region = node("linux,cma@10000000", &[("reg", &[0, 0x1000_0000, 0x0400_0000])], [].into());
         let properties: [(&str, &[u32]); 3] = [("#address-cells", &[2]), ("#size-cells", &[1]), ("ranges", &[])];
         tree.root.add_child(node("reserved-memory", &properties, [region].into()));
@@ -145,7 +154,7 @@ mod tests {
         assert_eq!(facts.ram.as_slice(), [range(0, 0x3B40_0000), range(0x4000_0000, 0xBC00_0000)]);
         assert_eq!(facts.reserved.as_slice(), [range(0, 0x1000), range(0x1000_0000, 0x0400_0000)]);
         assert_eq!(facts.placed_file, Some(range(0x0800_0000, 0x0100_0000)));
-        assert_eq!(facts.dropped, 0);
+        assert_eq!((facts.cores, facts.dropped), (4, 0));
     }
 
     #[test]

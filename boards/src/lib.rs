@@ -7,3 +7,4 @@ pub mod device_tree;
 pub mod drivers;
 pub mod machines;
 pub mod memory;
+pub mod models;

@@ -6,6 +6,8 @@ use heapless::Vec;
 const GIB: u64 = 1 << 30;
 /// On the BCM2711 the peripherals cover the RAM from here to 4 GiB (low-peripheral mode; BCM2711 ARM Peripherals 1.2.4).
 const BCM2711_PERIPHERALS: u64 = 0xFC00_0000;
+/// Likewise on the BCM2837.
+const BCM2837_PERIPHERALS: u64 = 0x3F00_0000;
 const FOUR_GIB: u64 = 4 * GIB;
 
 /// Bytes of RAM that a new-style revision code stands for (bit 23 set; bits 22:20 count doublings of 256 MiB).
@@ -24,6 +26,15 @@ pub fn raspberry_pi_4_ram(total_bytes: u64, video_core_start: u64) -> Vec<Physic
     push(&mut ram, 0, video_core_start.min(total_bytes).min(GIB));
     push(&mut ram, GIB, total_bytes.min(BCM2711_PERIPHERALS));
     push(&mut ram, FOUR_GIB, total_bytes);
+    ram
+}
+
+/// The Arm's RAM of a Pi 3 or Zero 2 W: up to the VideoCore's part, which lies at the end; at 1 GB the peripherals cover its last 16 MiB
+/// (BCM2835 ARM Peripherals 1.2).
+#[must_use]
+pub fn raspberry_pi_3_ram(total_bytes: u64, video_core_start: u64) -> Vec<PhysicalRange, EXTENTS_MAX> {
+    let mut ram = Vec::new();
+    push(&mut ram, 0, video_core_start.min(total_bytes).min(BCM2837_PERIPHERALS));
     ram
 }
 
@@ -71,6 +82,14 @@ mod tests {
         let eight = raspberry_pi_4_ram(8 * GIB, 0x3B40_0000);
         assert_eq!(ends(&eight), [(0, 0x3B40_0000), (GIB, 0xFC00_0000), (4 * GIB, 8 * GIB)]);
         assert_eq!(total_bytes(&eight), 0x3B40_0000 + (0xFC00_0000 - GIB) + 4 * GIB);
+    }
+
+    #[test]
+    fn a_pi_3_ends_at_the_video_core() {
+        assert_eq!(ends(&raspberry_pi_3_ram(GIB, 0x3C00_0000)), [(0, 0x3C00_0000)]);
+        assert_eq!(ends(&raspberry_pi_3_ram(GIB / 2, 0x1C00_0000)), [(0, 0x1C00_0000)]);
+        assert_eq!(ends(&raspberry_pi_3_ram(GIB / 2, 0x3C00_0000)), [(0, 0x2000_0000)], "an answer that cannot be");
+        assert_eq!(ends(&raspberry_pi_3_ram(GIB, u64::MAX)), [(0, 0x3F00_0000)]);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Chip drivers, one file each. They know registers; who makes one says where the chip is.
 
 #[cfg(target_os = "none")]
-pub mod bcm2711_gpio;
-#[cfg(target_os = "none")]
 pub mod bcm2835_mailbox;
-#[cfg(target_os = "none")]
 pub mod bcm2835_power;
+#[cfg(target_os = "none")]
+pub mod bcm2836_interrupts;
+#[cfg(target_os = "none")]
+pub mod bcm_gpio;
 #[cfg(target_os = "none")]
 pub mod firmware;
 #[cfg(target_os = "none")]
@@ -14,7 +15,11 @@ pub mod gic400;
 pub mod led;
 #[cfg(target_os = "none")]
 pub mod mmio;
+#[cfg(target_os = "none")]
+pub mod nothing;
 pub mod pl011;
+#[cfg(target_os = "none")]
+pub mod psci;
 pub mod sdhci;
 #[cfg(target_os = "none")]
 pub mod spin_table;

@@ -48,6 +48,16 @@ pub fn current() -> usize {
     ((affinity >> shift) & 0xFF) as usize
 }
 
+/// The affinity of a core of this cluster, as MPIDR_EL1 of that core has it and as a firmware is told it.
+#[must_use]
+pub fn affinity_of(core: usize) -> u64 {
+    const LEVELS: u64 = 0xFF_00FF_FFFF;
+    let own = MPIDR_EL1.get();
+    // As above: the core is counted by level 0, or by level 1 with thread 0.
+    let (shift, counted) = if own & (1 << 24) == 0 { (0, 0xFF) } else { (8, 0xFFFF) };
+    own & LEVELS & !counted | (core as u64) << shift
+}
+
 /// Prepares the start of the other cores, which will call `start` with their number. Returns the physical address where the firmware
 /// has to let them run. What they read with their caches off is cleaned to the point of coherency.
 pub fn prepare_secondaries(start: fn(core: usize) -> !) -> u64 {

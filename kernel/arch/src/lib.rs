@@ -39,6 +39,8 @@ pub mod interrupts;
 #[cfg(target_os = "none")]
 pub mod mmu;
 #[cfg(target_os = "none")]
+pub mod psci;
+#[cfg(target_os = "none")]
 pub mod registers;
 #[cfg(target_os = "none")]
 pub mod semihosting;

@@ -18,6 +18,7 @@ use crate::payload::{EngineImage, PayloadError};
 use crate::platform::{Clock, Machine, PhysicalRange};
 use crate::requests::RequestTable;
 use crate::serial::{self, SerialWriter};
+use crate::watchdog::Feeder;
 use crate::{heap, interrupt, logging};
 
 /// How long the other cores have to come up.
@@ -61,6 +62,7 @@ pub fn start(mut machine: Machine, facts: &BootFacts) -> ! {
         requests: RequestTable::new(),
         autorun: Autorun::new(),
         light,
+        watchdog: Feeder::new(machine.watchdog),
         next_check_ns: 0,
     };
     match problem {
@@ -134,5 +136,5 @@ fn print_banner(facts: &MachineFacts, console: &Console, boot: &BootFacts, arm_h
     // The serial line takes everything.
     let _ = report::banner(&banner, &mut out);
     log::info!("loaded at {:#x}, entered at EL{}, MIDR {:#x}", boot.load_address, boot.entry_level, boot.midr);
-    log::info!("PAN: {}", access_never_name());
+    log::info!("last reset: {}, PAN: {}", facts.power.reset_cause().name(), access_never_name());
 }

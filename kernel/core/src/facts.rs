@@ -10,7 +10,7 @@ pub struct MachineFacts {
     pub cores: usize,
     /// All RAM, in bytes.
     pub ram_bytes: u64,
-    /// Whether the watchdog may be armed.
+    /// Whether a watchdog is fed.
     pub has_watchdog: bool,
     /// Whether it is an emulator.
     pub is_emulator: bool,
@@ -30,7 +30,7 @@ impl MachineFacts {
             name: machine.name,
             cores,
             ram_bytes: crate::memory_plan::total_bytes(&machine.ram),
-            has_watchdog: machine.has_watchdog,
+            has_watchdog: machine.watchdog.is_some(),
             is_emulator: machine.is_emulator,
             placed_file: machine.placed_file,
             firmware: machine.firmware,

@@ -16,6 +16,7 @@ use crate::lifecycle::Lifecycle;
 use crate::loading::Loading;
 use crate::requests::RequestTable;
 use crate::serial::Serial;
+use crate::watchdog::Feeder;
 
 /// Everything that the loop works on. It lives on core 0 alone, so nothing in it is locked.
 pub struct Kernel {
@@ -35,6 +36,8 @@ pub struct Kernel {
     pub autorun: Autorun,
     /// The activity LED.
     pub light: Light,
+    /// The watchdog.
+    pub watchdog: Feeder,
     /// When deadlines are looked at next, in nanoseconds since start.
     pub next_check_ns: u64,
 }
@@ -67,13 +70,14 @@ impl Kernel {
         has_worked
     }
 
-    /// Deadlines, the light: what is looked at now and then.
+    /// Watchdog, deadlines, the light: what is looked at now and then.
     fn check_time(&mut self) {
         let now_ns = timer::now_ns();
         if now_ns < self.next_check_ns {
             return;
         }
         self.next_check_ns = now_ns + CHECK_NS;
+        self.watchdog.feed(now_ns);
         self.check_deadlines(now_ns);
         self.light.show(self.light_signal(), now_ns);
     }

@@ -41,3 +41,4 @@ pub mod serial;
 pub mod serving;
 #[cfg(target_os = "none")]
 pub mod tables;
+pub mod watchdog;

@@ -114,6 +114,46 @@ pub trait Power: Sync {
     fn reboot(&self) -> !;
     /// Stops the board; an emulator exits with `status`.
     fn halt(&self, status: u32) -> !;
+    /// Why the machine was reset last.
+    fn reset_cause(&self) -> ResetCause {
+        ResetCause::Unknown
+    }
+}
+
+/// Why a machine was reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetCause {
+    /// Power came.
+    PowerOn,
+    /// The watchdog, which a reboot on request uses too.
+    Watchdog,
+    /// Software, without the watchdog.
+    Software,
+    /// A debugger.
+    Debugger,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl ResetCause {
+    /// For the log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PowerOn => "power-on",
+            Self::Watchdog => "watchdog or reboot",
+            Self::Software => "software",
+            Self::Debugger => "debugger",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Resets the board unless it is fed.
+pub trait Watchdog: Sync {
+    /// Arms it, or starts its count anew. Returns the time until the reset that was set, in ms; hardware may allow less than was
+    /// asked for.
+    fn feed(&self, timeout_ms: u32) -> u32;
 }
 
 /// The activity LED.
@@ -147,8 +187,8 @@ pub struct Machine {
     pub reserved: Vec<PhysicalRange, EXTENTS_MAX>,
     /// A file that the firmware placed in memory (`linux,initrd-start/end`).
     pub placed_file: Option<PhysicalRange>,
-    /// Whether the watchdog may be armed (an emulator resets at once).
-    pub has_watchdog: bool,
+    /// The watchdog. `None` where there is none or it must not be armed (an emulator resets at once).
+    pub watchdog: Option<&'static dyn Watchdog>,
     /// Whether it is an emulator that exits by semihosting.
     pub is_emulator: bool,
     /// The serial line for people and programs.

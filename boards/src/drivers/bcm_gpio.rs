@@ -1,13 +1,15 @@
-//! GPIO of the BCM2711: "BCM2711 ARM Peripherals", chapter 5.
+//! GPIO of the Raspberry Pis 3 and 4: "BCM2835 ARM Peripherals", chapter 6; "BCM2711 ARM Peripherals", chapter 5.
+//!
+//! Functions and levels are the same in both; the resistors are not.
 
 use crate::drivers::mmio::Mmio;
-use barellama_arch::interrupts;
+use barellama_arch::{interrupts, timer};
 use tock_registers::interfaces::{Readable, Writeable};
 use tock_registers::register_structs;
 use tock_registers::registers::{ReadWrite, WriteOnly};
 
 register_structs! {
-    /// The registers (5.2).
+    /// The registers (BCM2835 6.1, BCM2711 5.2).
     #[allow(missing_docs, reason = "the macro makes private padding fields and takes no docs for them")]
     Registers {
         (0x00 => function: [ReadWrite<u32>; 6]),
@@ -16,8 +18,11 @@ register_structs! {
         (0x24 => _reserved_1),
         (0x28 => clear: [WriteOnly<u32>; 2]),
         (0x30 => _reserved_2),
+        (0x94 => pull_mode: ReadWrite<u32>),
+        (0x98 => pull_clock: [ReadWrite<u32>; 2]),
+        (0xA0 => _reserved_3),
         (0xD0 => slot_route: ReadWrite<u32>),
-        (0xD4 => _reserved_3),
+        (0xD4 => _reserved_4),
         (0xE4 => pull: [ReadWrite<u32>; 4]),
         (0xF4 => @END),
     }
@@ -33,35 +38,48 @@ pub enum Function {
     Output = 1,
     /// Alternative function 0.
     Alternative0 = 4,
+    /// Alternative function 3.
+    Alternative3 = 7,
 }
 
-/// The resistor of a pin (GPIO_PUP_PDN_CNTRL_REGn).
+/// The resistor of a pin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
 pub enum Pull {
     /// None.
-    None = 0,
+    None,
     /// To the supply.
-    Up = 1,
+    Up,
 }
 
-/// Bit of the undocumented register at 0xD0 that connects the card slot to the legacy controller instead of EMMC2.
+/// How resistors are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PullControl {
+    /// BCM2835 to BCM2837: a mode is clocked into the pins that are marked (GPPUD, GPPUDCLKn).
+    Clocked,
+    /// BCM2711: two bits per pin (GPIO_PUP_PDN_CNTRL_REGn).
+    PerPin,
+}
+
+/// Bit of the undocumented register at 0xD0 that connects the card slot to the legacy controller instead of EMMC2 (BCM2711).
 const SLOT_TO_LEGACY: u32 = 1 << 1;
+/// The manual asks for 150 cycles of set-up and hold time (6.1, GPPUDCLKn).
+const PULL_CLOCK_NS: u64 = 5_000;
 
-/// The pins of a BCM2711.
-pub struct Bcm2711Gpio {
+/// The pins.
+pub struct BcmGpio {
     registers: Mmio<Registers>,
+    pull_control: PullControl,
 }
 
-impl Bcm2711Gpio {
+impl BcmGpio {
     /// The pins whose registers appear at `address`.
     ///
     /// # Safety
     /// The registers are mapped at `address` for good, and nobody else drives them.
     #[must_use]
-    pub unsafe fn new(address: usize) -> Self {
+    pub unsafe fn new(address: usize, pull_control: PullControl) -> Self {
         // SAFETY: the caller says that the registers are there for good; all fields are register cells.
-        Self { registers: unsafe { Mmio::new(address) } }
+        Self { registers: unsafe { Mmio::new(address) }, pull_control }
     }
 
     /// Chooses what a pin does. Pins that do not exist are ignored, here and below.
@@ -73,9 +91,25 @@ impl Bcm2711Gpio {
 
     /// Chooses a pin's resistor.
     pub fn set_pull(&self, pin: usize, pull: Pull) {
-        if let Some(register) = self.registers.pull.get(pin / 16) {
-            replace(register, pin % 16 * 2, 0b11, pull as u32);
+        match self.pull_control {
+            PullControl::Clocked => self.clock_pull(pin, pull),
+            PullControl::PerPin => {
+                if let Some(register) = self.registers.pull.get(pin / 16) {
+                    replace(register, pin % 16 * 2, 0b11, if pull == Pull::Up { 1 } else { 0 });
+                }
+            }
         }
+    }
+
+    /// The sequence of BCM2835 6.1: mode, wait, clock, wait, both off.
+    fn clock_pull(&self, pin: usize, pull: Pull) {
+        let Some(clock) = self.registers.pull_clock.get(pin / 32) else { return };
+        self.registers.pull_mode.set(if pull == Pull::Up { 2 } else { 0 });
+        timer::spin_ns(PULL_CLOCK_NS);
+        clock.set(1 << (pin % 32));
+        timer::spin_ns(PULL_CLOCK_NS);
+        self.registers.pull_mode.set(0);
+        clock.set(0);
     }
 
     /// Drives an output pin high.
@@ -92,7 +126,7 @@ impl Bcm2711Gpio {
         }
     }
 
-    /// Connects the card slot to EMMC2.
+    /// Connects the card slot of a BCM2711 to EMMC2.
     pub fn route_slot_to_emmc2(&self) {
         let route = self.registers.slot_route.get();
         self.registers.slot_route.set(route & !SLOT_TO_LEGACY);

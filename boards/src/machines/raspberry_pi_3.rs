@@ -1,0 +1,101 @@
+//! Raspberry Pi 3 Model B, B+, A+, Zero 2 W: addresses and wiring.
+//!
+//! ```text
+//! 0000_0000  RAM, first page: start code and spin table     3F00_B200  interrupts   3F00_B880  mailbox
+//!            the VideoCore's part at the end of 512 MB      3F10_0000  power        3F20_0000  GPIO
+//!            or 1 GB (3B40_0000)                            3F20_1000  PL011        3F30_0000  SD (Arasan)
+//!                                                           4000_0000  timers and mailboxes of the cores
+//! ```
+//! "BCM2835 ARM Peripherals" with the peripherals at 3F00_0000; "Quad-A7 control" QA7_rev3.4; Linux bcm283x.dtsi, bcm2837.dtsi.
+
+use super::raspberry_pi::{self, Board, CORES, Family, Memory, PAGE};
+use crate::drivers::bcm_gpio::{Function, Pull, PullControl};
+use crate::drivers::bcm2836_interrupts::Bcm2836Interrupts;
+use crate::drivers::sdhci::{MmioBus, Sdhci, SdhciSettings};
+use crate::drivers::spin_table::SpinTable;
+use crate::memory;
+use crate::models::UNKNOWN_PI_3;
+use barellama_arch::boot::BootFacts;
+use barellama_arch::mmu;
+use barellama_kernel::platform::{Clock, Machine, SD_HOSTS_MAX};
+use barellama_storage::SdHost;
+use heapless::Vec;
+use spin::Once;
+use static_cell::StaticCell;
+
+static FAMILY: Family = Family {
+    base: 0x3F00_0000,
+    pull_control: PullControl::Clocked,
+    counter_hz: 19_200_000,
+    unknown_model: &UNKNOWN_PI_3,
+    ram_least_bytes: 512 << 20,
+};
+const LEGACY_INTERRUPTS: u64 = 0x3F00_B200;
+const LOCAL_INTERRUPTS: u64 = 0x4000_0000;
+const SD: u64 = 0x3F30_0000;
+/// Of the legacy controller's 64.
+const UART_INTERRUPT: u32 = 57;
+
+/// Alternative 3 connects the Arasan controller with the slot and with WLAN.
+const PINS_SLOT: core::ops::RangeInclusive<usize> = 48..=53;
+const PIN_SLOT_CLOCK: usize = 48;
+const PINS_WLAN: core::ops::RangeInclusive<usize> = 34..=39;
+/// If the firmware does not tell.
+const EMMC_CLOCK_DEFAULT_HZ: u32 = 200_000_000;
+
+static INTERRUPTS: Once<Bcm2836Interrupts> = Once::new();
+static CORE_STARTER: SpinTable = SpinTable;
+static SLOT: StaticCell<Sdhci<MmioBus>> = StaticCell::new();
+
+/// Brings up the console and gathers what the kernel has to know. `None` only if the device registers cannot be mapped.
+pub(super) fn machine(facts: &BootFacts) -> Option<Machine> {
+    let board = raspberry_pi::bring_up(&FAMILY)?;
+    let interrupts = interrupts()?;
+    let ram = memory::raspberry_pi_3_ram(board.ram_bytes, board.video_core_start);
+    let Memory { ram, reserved, placed_file } = board.memory(ram, facts);
+    Some(Machine {
+        name: board.name,
+        cores: CORES,
+        ram,
+        reserved,
+        placed_file,
+        watchdog: board.watchdog(),
+        is_emulator: board.is_emulator,
+        console: &board.peripherals.console,
+        interrupts,
+        firmware: &board.peripherals.firmware,
+        power: board.power,
+        led: board.led,
+        core_starter: &CORE_STARTER,
+        sd_hosts: sd_hosts(&board),
+    })
+}
+
+fn interrupts() -> Option<&'static Bcm2836Interrupts> {
+    let local = mmu::map_device(LOCAL_INTERRUPTS, PAGE).ok()?;
+    let legacy = mmu::map_device(LEGACY_INTERRUPTS, PAGE - LEGACY_INTERRUPTS % PAGE).ok()?;
+    Some(INTERRUPTS.call_once(|| {
+        // SAFETY: `map_device` mapped both parts for good; `call_once` makes one driver, and the mailbox's driver, which shares a
+        // page with it, uses other registers.
+        unsafe { Bcm2836Interrupts::new(local, legacy, UART_INTERRUPT) }
+    }))
+}
+
+fn sd_hosts(board: &Board) -> Vec<&'static mut dyn SdHost, SD_HOSTS_MAX> {
+    prepare_slot(board);
+    let settings = SdhciSettings::bcm_legacy(board.clock_hz(Clock::Emmc, EMMC_CLOCK_DEFAULT_HZ));
+    raspberry_pi::sd_host(SD, settings, &SLOT).into_iter().collect()
+}
+
+/// Powers the card and connects the slot, not WLAN, with the controller: the firmware leaves either.
+fn prepare_slot(board: &Board) {
+    let gpio = &board.peripherals.gpio;
+    board.peripherals.firmware.power_sd_card();
+    for pin in PINS_WLAN {
+        gpio.set_function(pin, Function::Input);
+    }
+    for pin in PINS_SLOT {
+        gpio.set_pull(pin, if pin == PIN_SLOT_CLOCK { Pull::None } else { Pull::Up });
+        gpio.set_function(pin, Function::Alternative3);
+    }
+}

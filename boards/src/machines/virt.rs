@@ -1,0 +1,97 @@
+//! QEMU's `virt` machine with a GICv2, for processors that no Pi machine of QEMU has: addresses and wiring.
+//!
+//! ```text
+//! 0800_0000  GIC distributor    0801_0000  GIC core interface    0900_0000  PL011    4000_0000  RAM
+//! ```
+//! hw/arm/virt.c. There is no VideoCore: RAM and cores come from the device tree.
+
+use super::common;
+use crate::drivers::gic400::Gic400;
+use crate::drivers::nothing::Nothing;
+use crate::drivers::pl011::Pl011;
+use crate::drivers::psci::Psci;
+use crate::memory;
+use barellama_abi::layout::CORES_MAX;
+use barellama_arch::boot::BootFacts;
+use barellama_arch::psci::Conduit;
+use barellama_arch::{mmu, timer};
+use barellama_kernel::platform::{Machine, PhysicalRange};
+use heapless::Vec;
+use spin::Once;
+
+const INTERRUPT_DISTRIBUTOR: u64 = 0x0800_0000;
+const INTERRUPT_CORE_INTERFACE: u64 = 0x0801_0000;
+const UART: u64 = 0x0900_0000;
+const UART_CLOCK_HZ: u32 = 24_000_000;
+/// SPI 1.
+const UART_INTERRUPT: u32 = 32 + 1;
+const PAGE: u64 = 4096;
+const BAUD: u32 = 115_200;
+const RAM_START: u64 = 0x4000_0000;
+/// Where RAM ends at the latest (VIRT_HIGH_GIC_REDIST2 begins there): the tree must lie below.
+const RAM_END_MAX: u64 = 0x40_0000_0000;
+/// What the machine has unless `-m` says otherwise; taken if there is no tree.
+const RAM_DEFAULT_BYTES: u64 = 128 << 20;
+const EXCEPTION_LEVEL_2: u64 = 2;
+
+struct Drivers {
+    console: Pl011,
+    interrupts: Gic400,
+    psci: Psci,
+}
+
+static DRIVERS: Once<Drivers> = Once::new();
+
+/// Brings up the console and gathers what the kernel has to know. `None` only if the device registers cannot be mapped.
+pub(super) fn machine(facts: &BootFacts) -> Option<Machine> {
+    let drivers = drivers(facts)?;
+    common::report_to(&drivers.console);
+    drivers.console.start(UART_CLOCK_HZ, BAUD);
+    common::end_after_report(&drivers.psci);
+
+    let where_the_tree_may_be = [PhysicalRange { start: RAM_START, bytes: RAM_END_MAX - RAM_START }];
+    let mut reserved = Vec::new();
+    let tree = common::read_device_tree(facts.argument, &where_the_tree_may_be, &mut reserved);
+    let mut ram = tree.ram;
+    if ram.is_empty() {
+        common::say(format_args!("There is no device tree at {:#x}: 128 MiB are taken for granted.\n", facts.argument));
+        // An empty list has room.
+        let _ = ram.push(PhysicalRange { start: RAM_START, bytes: RAM_DEFAULT_BYTES });
+    }
+    let placed_file = tree.placed_file.filter(|file| memory::contains(&ram, file.start, file.bytes));
+    Some(Machine {
+        name: "QEMU virt",
+        cores: tree.cores.clamp(1, CORES_MAX),
+        ram,
+        reserved,
+        placed_file,
+        watchdog: None,
+        is_emulator: true,
+        console: &drivers.console,
+        interrupts: &drivers.interrupts,
+        firmware: &Nothing,
+        power: &drivers.psci,
+        led: &Nothing,
+        core_starter: &drivers.psci,
+        sd_hosts: Vec::new(),
+    })
+}
+
+fn drivers(facts: &BootFacts) -> Option<&'static Drivers> {
+    let distributor = mmu::map_device(INTERRUPT_DISTRIBUTOR, PAGE).ok()?;
+    let core_interface = mmu::map_device(INTERRUPT_CORE_INTERFACE, PAGE).ok()?;
+    let uart = mmu::map_device(UART, PAGE).ok()?;
+    // With `virtualization=on` EL2 is the kernel's own, and PSCI lies above it.
+    let conduit = if facts.entry_level == EXCEPTION_LEVEL_2 { Conduit::SecureMonitor } else { Conduit::Hypervisor };
+    Some(DRIVERS.call_once(|| {
+        // SAFETY: `map_device` mapped each chip's registers, at the machine's addresses; devices are never unmapped, and
+        // `call_once` makes one driver of each.
+        unsafe {
+            Drivers {
+                console: Pl011::new(uart),
+                interrupts: Gic400::new(distributor, core_interface, timer::INTERRUPT_ID, UART_INTERRUPT),
+                psci: Psci::new(conduit, true),
+            }
+        }
+    }))
+}
