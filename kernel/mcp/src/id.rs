@@ -6,6 +6,7 @@ use heapless::String;
 use serde_json::value::RawValue;
 
 use crate::json::equal;
+use crate::message;
 
 /// Longest id or token, as JSON text, in bytes.
 pub const ID_BYTES_MAX: usize = 128;
@@ -18,11 +19,12 @@ pub struct RequestId(String<ID_BYTES_MAX>);
 pub type ProgressToken = RequestId;
 
 impl RequestId {
-    /// Takes a JSON value; `None` if it is no string and no integer, or longer than [`ID_BYTES_MAX`].
+    /// Takes a JSON value; `None` if it is no string and no integer, or longer than [`ID_BYTES_MAX`]. A string with half a surrogate
+    /// pair is no text: sent back it could not be read.
     #[must_use]
     pub fn from_json(value: &RawValue) -> Option<Self> {
         let text = value.get();
-        let is_string = text.starts_with('"');
+        let is_string = text.starts_with('"') && message::string(value).is_some();
         let is_integer = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
         if !is_string && !is_integer {
             return None;
@@ -68,7 +70,7 @@ mod tests {
         for json in ["0", "-1", "18446744073709551616", "\"\"", "\"a\\u0062\"", "\"é🥧\""] {
             assert_eq!(id(json).unwrap().to_string(), json);
         }
-        for json in ["null", "true", "1.0", "1e3", "[1]", "{}"] {
+        for json in ["null", "true", "1.0", "1e3", "[1]", "{}", "\"\\ud800\""] {
             assert_eq!(id(json), None, "{json}");
         }
         assert_eq!(id(&std::format!("\"{}\"", "x".repeat(ID_BYTES_MAX))), None);

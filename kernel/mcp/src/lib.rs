@@ -45,4 +45,4 @@ pub mod wire;
 /// The longest line that is accepted, in bytes, without its end.
 pub const LINE_BYTES_MAX: usize = 64 << 10;
 /// The most heap that reading the worst accepted line takes, its work included.
-pub const HEAP_BYTES_MAX: usize = 640 << 10;
+pub const HEAP_BYTES_MAX: usize = 256 << 10;

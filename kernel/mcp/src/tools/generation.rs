@@ -1,14 +1,13 @@
 //! `generate` and `chat`.
 
 use alloc::borrow::Cow;
-use alloc::vec::Vec;
 
 use barellama_abi::request::{RecordKind, RequestHeader, RequestKind, Sampling};
 use serde::Deserialize;
 
 use super::Order;
 use super::arguments::{BadArguments, deadline_ms, decimal, typed, whole};
-use super::values::{WHOLE_MAX, Whole};
+use super::values::{AtMost, WHOLE_MAX, Whole};
 use crate::server::Records;
 
 const MAX_TOKENS_DEFAULT: u32 = 256;
@@ -38,6 +37,9 @@ pub(super) struct Message<'a> {
     content: Cow<'a, str>,
 }
 
+/// A conversation.
+pub(super) type Messages<'a> = AtMost<Message<'a>, MESSAGES_MAX>;
+
 /// The arguments of both tools.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,7 +47,7 @@ struct Arguments<'a> {
     #[serde(borrow)]
     prompt: Option<Text<'a>>,
     #[serde(borrow)]
-    messages: Option<Vec<Message<'a>>>,
+    messages: Option<Messages<'a>>,
     max_tokens: Option<Whole>,
     temperature: Option<f32>,
     top_k: Option<Whole>,
@@ -54,7 +56,7 @@ struct Arguments<'a> {
     repeat_penalty: Option<f32>,
     seed: Option<Whole>,
     #[serde(borrow, default)]
-    stop: Vec<Cow<'a, str>>,
+    stop: AtMost<Text<'a>, STOP_TEXTS_MAX>,
     deadline_ms: Option<Whole>,
 }
 
@@ -87,13 +89,11 @@ pub(super) fn chat(arguments: &str) -> Result<Order, BadArguments> {
 }
 
 /// Adds messages as records.
-pub(super) fn push_messages(messages: Vec<Message<'_>>, records: &mut Records) -> Result<(), BadArguments> {
-    if messages.is_empty() || messages.len() > MESSAGES_MAX {
-        return Err(BadArguments::new(format_args!(
-            "Invalid arguments: \"messages\" must have 1 to {MESSAGES_MAX} entries"
-        )));
+pub(super) fn push_messages(messages: Messages<'_>, records: &mut Records) -> Result<(), BadArguments> {
+    if messages.0.is_empty() {
+        return Err(BadArguments::new("Invalid arguments: \"messages\" is empty"));
     }
-    for message in messages {
+    for message in messages.0 {
         let kind = match message.role {
             Role::System => RecordKind::System,
             Role::User => RecordKind::User,
@@ -113,14 +113,14 @@ impl Arguments<'_> {
             ..RequestHeader::default()
         };
         let deadline_ms = deadline_ms(self.deadline_ms)?;
-        let is_good = |stop: &Cow<'_, str>| (1..=STOP_CHARACTERS_MAX).contains(&stop.chars().count());
-        if self.stop.len() > STOP_TEXTS_MAX || !self.stop.iter().all(is_good) {
+        let is_good = |stop: &Text<'_>| (1..=STOP_CHARACTERS_MAX).contains(&stop.0.chars().count());
+        if !self.stop.0.iter().all(is_good) {
             return Err(BadArguments::new(format_args!(
-                "Invalid arguments: \"stop\" must be at most {STOP_TEXTS_MAX} texts of 1 to {STOP_CHARACTERS_MAX} characters"
+                "Invalid arguments: \"stop\" must be texts of 1 to {STOP_CHARACTERS_MAX} characters"
             )));
         }
-        for stop in self.stop {
-            records.push_text(RecordKind::Stop, stop);
+        for stop in self.stop.0 {
+            records.push_text(RecordKind::Stop, stop.0);
         }
         Ok(Order::Engine { header, deadline_ms, records })
     }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::Order;
 use super::arguments::{BadArguments, deadline_ms, typed, whole};
-use super::generation::{Message, Text, push_messages};
+use super::generation::{Messages, Text, push_messages};
 use super::values::Whole;
 use crate::server::Records;
 
@@ -22,7 +22,7 @@ struct Arguments<'a> {
     prompt: Option<Text<'a>>,
     tokens: Option<Vec<u32>>,
     #[serde(borrow)]
-    messages: Option<Vec<Message<'a>>>,
+    messages: Option<Messages<'a>>,
     #[serde(default)]
     forced: Vec<u32>,
     steps: Option<Whole>,
