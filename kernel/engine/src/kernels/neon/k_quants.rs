@@ -5,6 +5,7 @@ use core::arch::aarch64::*;
 use super::super::activations::ActivationFormat;
 use super::super::format::{ROWS, WeightFormat};
 use super::super::product::{Operands, Outputs};
+use super::token_loop::with_parts;
 use super::vectors::{add_scaled, half_sums_of_16, load, load_outputs, nibbles, scales, store_outputs, sums_of_32};
 
 /// Bytes of a block of activations, and where its parts lie.
@@ -41,6 +42,21 @@ pub(super) trait Block: Sized {
     /// # Safety
     /// `x` is a multiple of 16, and a block of activations lies there; `part` is below 8.
     unsafe fn add_part(weights: &Self::Part, part: usize, sums: Sums, x: *const u8) -> Sums;
+
+    /// [`Self::add_part`] for each token.
+    ///
+    /// # Safety
+    /// As many blocks of activations as elements of `tile` lie at `x`, which is a multiple of 16; `part` is below 8; NEON is
+    /// there.
+    #[inline(always)]
+    unsafe fn each_token(weights: &Self::Part, part: usize, x: *const u8, tile: &mut [Sums]) {
+        let mut x = x;
+        for sums in tile {
+            // SAFETY: the caller's promise: a block for each token.
+            *sums = unsafe { Self::add_part(weights, part, *sums, x) };
+            x = x.wrapping_add(ACTIVATION_BYTES);
+        }
+    }
 
     /// The outputs with the block's sums added, in the order of operations of `portable.rs`.
     ///
@@ -102,12 +118,8 @@ unsafe fn many_tokens<B: Block>(operands: &Operands<'_>, outputs: &mut [Outputs]
         for part in 0..8 {
             // SAFETY: there are 8 parts.
             let weights = unsafe { header.part(start, part) };
-            let mut x = row;
-            for sums in &mut *tile {
-                // SAFETY: the activations have as many blocks, each with a token for each output from `first` on.
-                *sums = unsafe { B::add_part(&weights, part, *sums, x) };
-                x = x.wrapping_add(ACTIVATION_BYTES);
-            }
+            // SAFETY: the activations have as many blocks, each with a token for each output from `first` on.
+            unsafe { B::each_token(&weights, part, row, tile) };
         }
         let mut x = row;
         for (sums, output) in tile.iter().zip(&mut *outputs) {
@@ -152,6 +164,25 @@ pub(super) struct Q4KPart {
     scales: int16x8_t,
 }
 
+impl Q4KPart {
+    /// # Safety
+    /// As [`Block::add_part`].
+    #[inline(always)]
+    unsafe fn add_sums(&self, part: usize, sums: Sums, products: int16x8_t, x: *const u8) -> Sums {
+        // SAFETY: the sum of part 7 lies inside a block of activations, at a multiple of 2; NEON is always there.
+        unsafe {
+            let offset = vdupq_n_s16(x.add(SUMS_BY_8 + 2 * part).cast::<i16>().read());
+            let products = vsubq_s16(products, offset);
+            [
+                vmlal_s16(sums[0], vget_low_s16(products), vget_low_s16(self.scales)),
+                vmlal_high_s16(sums[1], products, self.scales),
+                sums[2],
+                sums[3],
+            ]
+        }
+    }
+}
+
 impl Block for Q4K {
     const FORMAT: WeightFormat = WeightFormat::Q4K;
     type Part = Q4KPart;
@@ -191,15 +222,24 @@ impl Block for Q4K {
     unsafe fn add_part(weights: &Q4KPart, part: usize, sums: Sums, x: *const u8) -> Sums {
         // SAFETY: integers and sums of part 7 lie inside a block of activations, sums at a multiple of 2; NEON is always there.
         unsafe {
-            let offset = vdupq_n_s16(x.add(SUMS_BY_8 + 2 * part).cast::<i16>().read());
             let products = sums_of_32(&weights.weights, [load(x, 32 * part), load(x, 32 * part + 16)]);
-            let products = vsubq_s16(products, offset);
-            [
-                vmlal_s16(sums[0], vget_low_s16(products), vget_low_s16(weights.scales)),
-                vmlal_high_s16(sums[1], products, weights.scales),
-                sums[2],
-                sums[3],
-            ]
+            weights.add_sums(part, sums, products, x)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn each_token(weights: &Q4KPart, part: usize, x: *const u8, tile: &mut [Sums]) {
+        let Some(others) = tile.len().checked_sub(1) else { return };
+        // SAFETY: the caller's promise; the loop goes from the first token to the last, whose sums are finished here.
+        unsafe {
+            let integers = x.add(32 * part);
+            let mut products = sums_of_32(&weights.weights, [load(integers, 0), load(integers, 16)]);
+            if others > 0 {
+                let (next, offsets) = (integers.add(ACTIVATION_BYTES), x.add(SUMS_BY_8 + 2 * part));
+                let Q4KPart { weights, scales } = weights;
+                products = with_parts(weights, *scales, products, next, offsets, tile.as_mut_ptr(), others);
+            }
+            tile[others] = weights.add_sums(part, tile[others], products, x.add(others * ACTIVATION_BYTES));
         }
     }
 

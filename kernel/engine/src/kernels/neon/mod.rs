@@ -9,6 +9,7 @@
 mod k_quants;
 mod quantize;
 mod short;
+mod token_loop;
 mod vectors;
 
 pub(super) use quantize::quantize;

@@ -5,6 +5,7 @@ use core::arch::aarch64::*;
 use super::super::activations::ActivationFormat;
 use super::super::format::{ROWS, WeightFormat};
 use super::super::product::{Operands, Outputs};
+use super::token_loop::{self, Pending};
 use super::vectors::{add_scaled, load, load_outputs, nibbles, scales, store_outputs, sums_of_32, to_floats};
 
 /// Bytes of a block of activations.
@@ -35,8 +36,13 @@ pub(super) trait Block {
 
     /// The outputs with one block's sums added, in the order of operations of `portable.rs`. `tail` is what follows the
     /// integers: scale, scale times sum, 8 times the sum.
-    fn add_to(outputs: [float32x4_t; 2], scales: &Self::Scales, sums: Self::Sums, tail: int8x16_t)
-    -> [float32x4_t; 2];
+    fn add_to(outputs: [float32x4_t; 2], scales: &Self::Scales, sums: Self::Sums, tail: int8x16_t) -> [float32x4_t; 2];
+
+    /// Adds one block's products to the outputs of all tokens, as [`Self::add_to`] does for each.
+    ///
+    /// # Safety
+    /// As many blocks of activations as outputs lie at `x`, which is a multiple of 16; NEON is there.
+    unsafe fn each_token(weights: &Weights, scales: &Self::Scales, x: *const u8, outputs: &mut [Outputs]);
 }
 
 /// Outputs of a group for each token.
@@ -76,25 +82,24 @@ unsafe fn one_token<B: Block>(operands: &Operands<'_>, output: &mut Outputs) {
 #[target_feature(enable = "neon")]
 unsafe fn many_tokens<B: Block>(operands: &Operands<'_>, outputs: &mut [Outputs]) {
     outputs.fill(Outputs::default());
-    let mut row = operands.activations.as_ptr().wrapping_add(operands.first * ACTIVATION_BYTES);
+    let mut x = operands.activations.as_ptr().wrapping_add(operands.first * ACTIVATION_BYTES);
     for block in operands.group.chunks_exact(B::FORMAT.block_bytes() * ROWS) {
-        // SAFETY: the group's blocks are whole and aligned.
-        let (weights, scales) = unsafe { (B::weights(block.as_ptr()), B::scales(block.as_ptr())) };
-        // SAFETY: the activations have as many blocks, each with a token for each output from `first` on.
-        let sums = |x: *const u8| unsafe { (B::sums(&weights, [load(x, 0), load(x, 16)]), load(x, 32)) };
-        let mut x = row;
-        if let Some((last, others)) = outputs.split_last_mut() {
-            let mut pending = sums(x);
-            for output in others {
-                x = x.wrapping_add(ACTIVATION_BYTES);
-                let next = sums(x);
-                store_outputs(output, B::add_to(load_outputs(output), &scales, pending.0, pending.1));
-                pending = next;
-            }
-            store_outputs(last, B::add_to(load_outputs(last), &scales, pending.0, pending.1));
-        }
-        row = row.wrapping_add(operands.stride * ACTIVATION_BYTES);
+        // SAFETY: the group's blocks are whole and aligned, and the activations have as many, each with a token for each output
+        // from `first` on.
+        unsafe { B::each_token(&B::weights(block.as_ptr()), &B::scales(block.as_ptr()), x, outputs) };
+        x = x.wrapping_add(operands.stride * ACTIVATION_BYTES);
     }
+}
+
+/// Sums and tail of the block of activations at `x`.
+///
+/// # Safety
+/// A block lies there, at a multiple of 16.
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn sums_at<B: Block>(weights: &Weights, x: *const u8) -> (B::Sums, int8x16_t) {
+    // SAFETY: the caller's promise.
+    unsafe { (B::sums(weights, [load(x, 0), load(x, 16)]), load(x, 32)) }
 }
 
 /// `d (q - 8)`.
@@ -124,16 +129,27 @@ impl Block for Q4_0 {
     }
 
     #[inline(always)]
-    fn add_to(
-        outputs: [float32x4_t; 2],
-        scales: &Self::Scales,
-        sums: int16x8_t,
-        tail: int8x16_t,
-    ) -> [float32x4_t; 2] {
+    fn add_to(outputs: [float32x4_t; 2], scales: &Self::Scales, sums: int16x8_t, tail: int8x16_t) -> [float32x4_t; 2] {
         // SAFETY: NEON is always there; nothing but registers is touched.
         unsafe {
             let sums = vsubq_s16(sums, vdupq_laneq_s16::<4>(vreinterpretq_s16_s8(tail)));
             add_scaled(outputs, scaled(*scales, tail), to_floats(sums))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn each_token(weights: &Weights, scales: &Self::Scales, x: *const u8, outputs: &mut [Outputs]) {
+        let Some(others) = outputs.len().checked_sub(1) else { return };
+        // SAFETY: the caller's promise; the loop goes from the first token to the last, whose outputs are finished here.
+        unsafe {
+            let (sums, tail) = sums_at::<Self>(weights, x);
+            let mut pending = Pending { sums, tail };
+            if others > 0 {
+                let next = x.add(ACTIVATION_BYTES);
+                pending = token_loop::with_scales(weights, scales, pending, next, outputs.as_mut_ptr().cast(), others);
+            }
+            let last = &mut outputs[others];
+            store_outputs(last, Self::add_to(load_outputs(last), scales, pending.sums, pending.tail));
         }
     }
 }
@@ -166,12 +182,7 @@ impl Block for Q4_1 {
     }
 
     #[inline(always)]
-    fn add_to(
-        outputs: [float32x4_t; 2],
-        scales: &Self::Scales,
-        sums: int16x8_t,
-        tail: int8x16_t,
-    ) -> [float32x4_t; 2] {
+    fn add_to(outputs: [float32x4_t; 2], scales: &Self::Scales, sums: int16x8_t, tail: int8x16_t) -> [float32x4_t; 2] {
         // SAFETY: NEON is always there; nothing but registers is touched.
         unsafe {
             let offset = vdupq_laneq_s16::<4>(vreinterpretq_s16_s8(tail));
@@ -181,10 +192,23 @@ impl Block for Q4_1 {
             let high = vaddl_high_s16(sums, offset);
             let outputs = add_scaled(outputs, scaled(scales[0], tail), [vcvtq_f32_s32(low), vcvtq_f32_s32(high)]);
             let tail = vreinterpretq_f32_s8(tail);
-            [
-                vfmaq_laneq_f32::<1>(outputs[0], scales[1][0], tail),
-                vfmaq_laneq_f32::<1>(outputs[1], scales[1][1], tail),
-            ]
+            [vfmaq_laneq_f32::<1>(outputs[0], scales[1][0], tail), vfmaq_laneq_f32::<1>(outputs[1], scales[1][1], tail)]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn each_token(weights: &Weights, scales: &Self::Scales, x: *const u8, outputs: &mut [Outputs]) {
+        let Some(others) = outputs.len().checked_sub(1) else { return };
+        // SAFETY: the caller's promise; the loop goes from the first token to the last, whose outputs are finished here.
+        unsafe {
+            let (sums, tail) = sums_at::<Self>(weights, x);
+            let mut pending = Pending { sums, tail };
+            if others > 0 {
+                let next = x.add(ACTIVATION_BYTES);
+                pending = token_loop::with_minima(weights, scales, pending, next, outputs.as_mut_ptr().cast(), others);
+            }
+            let last = &mut outputs[others];
+            store_outputs(last, Self::add_to(load_outputs(last), scales, pending.sums, pending.tail));
         }
     }
 }
@@ -227,6 +251,23 @@ impl Block for Q8_0 {
     ) -> [float32x4_t; 2] {
         // SAFETY: NEON is always there; nothing but registers is touched.
         unsafe { add_scaled(outputs, scaled(*scales, tail), sums.map(|four| vcvtq_f32_s32(four))) }
+    }
+
+    #[inline(always)]
+    unsafe fn each_token(weights: &Weights, scales: &Self::Scales, x: *const u8, outputs: &mut [Outputs]) {
+        let mut x = x;
+        let Some((last, others)) = outputs.split_last_mut() else { return };
+        // SAFETY: the caller's promise: a block for each output.
+        unsafe {
+            let mut pending = sums_at::<Self>(weights, x);
+            for output in others {
+                x = x.add(ACTIVATION_BYTES);
+                let next = sums_at::<Self>(weights, x);
+                store_outputs(output, Self::add_to(load_outputs(output), scales, pending.0, pending.1));
+                pending = next;
+            }
+            store_outputs(last, Self::add_to(load_outputs(last), scales, pending.0, pending.1));
+        }
     }
 }
 
