@@ -12,18 +12,19 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("barellama-abi", &[]),
     ("barellama-gguf", &[]),
     ("barellama-storage", &[]),
-    ("barellama-shell", &[]),
-    ("barellama-ggml-sys", &[]),
+    ("barellama-shell", &["barellama-abi"]),
+    ("barellama-ggml-sys", &["barellama-gguf"]),
     ("barellama-arch", &["barellama-abi"]),
-    ("barellama-kernel", &["barellama-abi", "barellama-arch", "barellama-shell", "barellama-storage"]),
+    ("barellama-kernel", &["barellama-abi", "barellama-arch", "barellama-mcp", "barellama-shell", "barellama-storage"]),
     (
         "barellama-boards",
         &["barellama-abi", "barellama-arch", "barellama-kernel", "barellama-shell", "barellama-storage"],
     ),
+    ("barellama-mcp", &["barellama-abi"]),
     ("barellama-engine", &["barellama-abi", "barellama-ggml-sys", "barellama-gguf"]),
     ("barellama-attacker", &["barellama-abi"]),
     ("barellama-twins", &["barellama-abi", "barellama-engine"]),
-    ("barellama", &[]),
+    ("barellama", &["barellama-mcp"]),
     ("barellama-tests", &["barellama"]),
 ];
 

@@ -3,6 +3,7 @@
 use barellama_arch::boot::BootFacts;
 use barellama_arch::{cores, interrupts, mmu, registers, timer};
 use barellama_shell::report::{self, BannerFacts};
+use static_cell::StaticCell;
 
 use crate::autorun::Autorun;
 use crate::console::Console;
@@ -13,6 +14,7 @@ use crate::kernel_loop::Kernel;
 use crate::led::Light;
 use crate::lifecycle::Lifecycle;
 use crate::loading::Loading;
+use crate::mcp::Mcp;
 use crate::memory_plan::FreeMemory;
 use crate::payload::{EngineImage, PayloadError};
 use crate::platform::{Clock, Machine, PhysicalRange};
@@ -23,6 +25,9 @@ use crate::{heap, interrupt, logging};
 
 /// How long the other cores have to come up.
 const CHECK_IN_NS: u64 = 100_000_000;
+
+/// Too large for a stack.
+static KERNEL: StaticCell<Kernel> = StaticCell::new();
 
 /// Why the engine cannot be run at all.
 enum NoEngine {
@@ -53,23 +58,25 @@ pub fn start(mut machine: Machine, facts: &BootFacts) -> ! {
         Ok(memory) => (Some(memory), None),
         Err(problem) => (None, Some(problem)),
     };
-    let mut kernel = Kernel {
+    let kernel = KERNEL.init_with(|| Kernel {
         loading: Loading::new(hosts, free, machine.placed_file),
         engine: Lifecycle::new(memory, core_count, machine_facts.is_emulator),
         facts: machine_facts,
         serial,
         console,
         requests: RequestTable::new(),
+        mcp: Mcp::new(),
         autorun: Autorun::new(),
         light,
         watchdog: Feeder::new(machine.watchdog),
         next_check_ns: 0,
-    };
+    });
     match problem {
         Some(NoEngine::Payload(error)) => kernel.say(format_args!("{error}.")),
         Some(NoEngine::Memory(error)) => kernel.say(format_args!("The engine could not be set up: {error}.")),
         None => {}
     }
+    logging::keep_boot();
     kernel.open_console();
     log::info!("kernel entry to prompt: {} us", timer::now_ns() / 1000);
     kernel.run()

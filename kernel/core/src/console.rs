@@ -5,7 +5,8 @@ use core::fmt::{self, Write};
 use barellama_abi::layout::REQUEST_SLOT_BYTES;
 use barellama_abi::outcome::{Outcome, StopReason};
 use barellama_abi::request::{RecordKind, RequestHeader, RequestKind, RequestWriter, SlotFull};
-use barellama_abi::syscall::{EmitKind, Phase};
+use barellama_abi::syscall::EmitKind;
+use barellama_arch::timer;
 use barellama_shell::command::{self, Command, RenderSubject};
 use barellama_shell::conversation::Conversation;
 use barellama_shell::editor::{Event, LineEditor};
@@ -50,6 +51,19 @@ pub struct Console {
     is_bar_above: bool,
 }
 
+/// Turns newlines into the line ends of a terminal.
+struct LineEnds<'a>(&'a mut dyn Write);
+
+impl Write for LineEnds<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|character| self.write_char(character))
+    }
+
+    fn write_char(&mut self, character: char) -> fmt::Result {
+        if character == '\n' { self.0.write_str("\r\n") } else { self.0.write_char(character) }
+    }
+}
+
 /// A copy of the editor's line, so that the editor is free while the line is carried out.
 struct LineCopy {
     bytes: [u8; barellama_shell::editor::LINE_BYTES_MAX],
@@ -68,6 +82,33 @@ impl LineCopy {
 
     fn text(&self) -> &str {
         core::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+    }
+}
+
+/// Why a request could not be handed to the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The engine takes no requests now.
+    NotReady,
+    /// All slots are taken.
+    NoSlot,
+    /// The request is longer than a slot.
+    TooLong,
+}
+
+impl Refusal {
+    /// For people: what happened and what to do, by the state of the engine.
+    #[must_use]
+    pub const fn sentence(self, life: Life) -> &'static str {
+        match (self, life) {
+            (Self::NoSlot, _) => "All request slots are taken: wait for an answer to end.",
+            (Self::TooLong, _) => "The request is too long: shorten it or /reset the conversation.",
+            (Self::NotReady, Life::NoModel) => "The engine cannot answer now: no model.",
+            (Self::NotReady, Life::Preparing) => "The engine cannot answer now: it prepares the model.",
+            (Self::NotReady, Life::Refused) => "The engine cannot answer now: it refused the model.",
+            (Self::NotReady, Life::Down) => "The engine cannot answer now: it is down, /restart starts it again.",
+            (Self::NotReady, Life::Ready) => "The request could not be handed to the engine.",
+        }
     }
 }
 
@@ -144,6 +185,7 @@ impl Kernel {
                 let _ = self.console.conversation.append_assistant(text);
             }
             (Origin::Autorun, _) => {}
+            (Origin::Mcp(ticket), _) => self.mcp.text(ticket, text),
             _ => self.print_engine_text(text),
         }
     }
@@ -161,9 +203,6 @@ impl Kernel {
         }
     }
 
-    /// What is shown of progress.
-    pub fn show_progress(&mut self, _phase: Phase, _done: u64, _total: u64) {}
-
     /// A request ended: the numbers, and the next line.
     pub fn end_request(&mut self, entry: &Entry, outcome: &Outcome) {
         self.engine.requests_ended += 1;
@@ -175,6 +214,7 @@ impl Kernel {
             Origin::Score => self.print_score_end(outcome),
             Origin::Command => {}
             Origin::Autorun => return self.end_autorun_prompt(outcome),
+            Origin::Mcp(ticket) => return self.mcp.finish(ticket, outcome),
         }
         self.next_line();
     }
@@ -186,46 +226,42 @@ impl Kernel {
         header: impl FnOnce(&Settings, u32) -> RequestHeader,
         records: impl FnOnce(&mut RequestWriter<'_>, &Settings, &Conversation) -> Result<(), SlotFull>,
     ) -> bool {
-        if self.engine.life != Life::Ready {
-            let state = self.engine.life.name();
-            self.refuse(origin, format_args!("The engine cannot answer now: {state}."));
-            return false;
-        }
-        let Some((slot, id)) = self.requests.free_slot() else {
-            self.refuse(origin, format_args!("All request slots are taken: wait for an answer to end."));
-            return false;
-        };
-        let header = header(self.console.settings, id);
-        let written = RequestWriter::new(self.console.staging, header).and_then(|mut writer| {
-            records(&mut writer, self.console.settings, self.console.conversation)?;
+        let submitted = self.submit_written(origin, None, |slot, id, settings, conversation| {
+            let mut writer = RequestWriter::new(slot, header(settings, id))?;
+            records(&mut writer, settings, conversation)?;
             Ok(writer.length())
         });
-        let Ok(length) = written else {
-            self.refuse(
-                origin,
-                format_args!("The request is longer than {REQUEST_SLOT_BYTES} bytes: shorten it or /reset."),
-            );
-            return false;
-        };
-        let written =
-            self.engine.memory.as_ref().map(|memory| memory.write_request(slot, &self.console.staging[..length]));
-        let Some(Ok(())) = written else {
-            self.refuse(origin, format_args!("The request could not be handed to the engine."));
-            return false;
-        };
-        let deadline_ns = match self.console.settings.request_deadline_ms {
-            0 => None,
-            limit_ms => Some(barellama_arch::timer::now_ns() + u64::from(limit_ms) * 1_000_000),
-        };
-        self.requests.submit(slot, id, origin, length, deadline_ns);
-        true
+        match submitted {
+            Ok(()) => true,
+            Err(refusal) => {
+                self.deliver_error(origin, refusal.sentence(self.engine.life));
+                false
+            }
+        }
     }
 
-    fn refuse(&mut self, origin: Origin, sentence: fmt::Arguments<'_>) {
-        let mut text = heapless::String::<256>::new();
-        // A sentence that is cut off still tells.
-        let _ = text.write_fmt(sentence);
-        self.deliver_error(origin, &text);
+    /// Hands the engine a request that `write` puts into a slot; its deadline is the given one or that of the settings.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn submit_written(
+        &mut self,
+        origin: Origin,
+        deadline_ms: Option<u32>,
+        write: impl FnOnce(&mut [u8], u32, &Settings, &Conversation) -> Result<usize, SlotFull>,
+    ) -> Result<(), Refusal> {
+        if self.engine.life != Life::Ready {
+            return Err(Refusal::NotReady);
+        }
+        let (slot, id) = self.requests.free_slot().ok_or(Refusal::NoSlot)?;
+        let memory = self.engine.memory.as_ref().ok_or(Refusal::NotReady)?;
+        let written = write(self.console.staging, id, self.console.settings, self.console.conversation);
+        let length = written.map_err(|SlotFull| Refusal::TooLong)?;
+        memory.write_request(slot, &self.console.staging[..length]).map_err(|_| Refusal::NotReady)?;
+        let deadline_ms = deadline_ms.unwrap_or(self.console.settings.request_deadline_ms);
+        let deadline_ns = (deadline_ms != 0).then(|| timer::now_ns() + u64::from(deadline_ms) * 1_000_000);
+        self.requests.submit(slot, id, origin, length, deadline_ns);
+        Ok(())
     }
 
     fn deliver_error(&mut self, origin: Origin, text: &str) {
@@ -234,12 +270,13 @@ impl Kernel {
             Origin::Score => self
                 .print(|out| write!(out, "{{\"error\":{}}}\r\n", barellama_shell::json::JsonString(text.trim_end()))),
             Origin::Autorun => self.autorun.note_error(text.trim_end()),
+            Origin::Mcp(ticket) => self.mcp.error_text(ticket, text.trim_end()),
             _ => self.print(|out| write!(out, "error: {}\r\n", text.trim_end())),
         }
     }
 
     fn interrupt_requests(&mut self) {
-        let now_ns = barellama_arch::timer::now_ns();
+        let now_ns = timer::now_ns();
         for origin in [Origin::Conversation, Origin::Completion, Origin::Command, Origin::Score, Origin::Autorun] {
             let asked = self.requests.cancel(origin, now_ns);
             self.write_controls(asked);
@@ -259,7 +296,7 @@ impl Kernel {
             // Taken for the time of the command, so that the command may use the console.
             let Some(line) = self.console.line.take() else { return };
             line.set(self.console.editor.line());
-            let is_busy = self.carry_out(line.text());
+            let is_busy = self.begin_plain_mode(line.text()) || self.carry_out(line.text());
             self.console.line = Some(line);
             if is_busy {
                 return;
@@ -458,26 +495,7 @@ impl Kernel {
     }
 
     fn print_log(&mut self) {
-        let mut offset = 0;
-        let mut part = [0; 256];
-        let mut out = self.console.out;
-        self.console.editor.before_output(&mut out);
-        loop {
-            let count = logging::copy_to(offset, &mut part);
-            if count == 0 {
-                break;
-            }
-            offset += count;
-            for byte in &part[..count] {
-                match byte {
-                    b'\n' => self.serial.write(b"\r\n"),
-                    // The engine's lines are no more trusted than its text.
-                    0..=0x1F | 0x7F => self.serial.write(b"?"),
-                    byte => self.serial.write(&[*byte]),
-                }
-            }
-        }
-        self.console.editor.after_output(&mut out);
+        self.print(|out| logging::write(&mut LineEnds(out)));
     }
 
     fn reboot(&mut self) {

@@ -11,9 +11,11 @@ use crate::engine::calls;
 use crate::engine::main_thread::{Left, State};
 use crate::engine::team::TEAM;
 use crate::facts::MachineFacts;
+use crate::interrupt;
 use crate::led::Light;
 use crate::lifecycle::Lifecycle;
 use crate::loading::Loading;
+use crate::mcp::Mcp;
 use crate::requests::RequestTable;
 use crate::serial::Serial;
 use crate::watchdog::Feeder;
@@ -34,6 +36,8 @@ pub struct Kernel {
     pub requests: RequestTable,
     /// The prompts of the autorun file.
     pub autorun: Autorun,
+    /// The line as an MCP server.
+    pub mcp: Mcp,
     /// The activity LED.
     pub light: Light,
     /// The watchdog.
@@ -41,6 +45,9 @@ pub struct Kernel {
     /// When deadlines are looked at next, in nanoseconds since start.
     pub next_check_ns: u64,
 }
+
+/// Shortest sleep for the sake of the MCP server's timers.
+const SLEEP_MIN_NS: u64 = 100_000;
 
 /// How often deadlines and the light are looked at.
 const CHECK_NS: u64 = 20_000_000;
@@ -52,6 +59,7 @@ impl Kernel {
             let mut has_worked = self.read_serial();
             has_worked |= self.step_loading();
             has_worked |= self.follow_engine();
+            has_worked |= self.step_mcp();
             self.check_time();
             has_worked |= self.run_engine();
             if !has_worked {
@@ -60,12 +68,15 @@ impl Kernel {
         }
     }
 
-    /// Gives received bytes to the editor. Returns whether there were any.
+    /// Gives received bytes to the console or the MCP server. Returns whether there were any.
     fn read_serial(&mut self) -> bool {
         let mut has_worked = false;
         while let Some(byte) = self.serial.read() {
             has_worked = true;
-            self.receive(byte);
+            self.route(byte);
+        }
+        if self.serial.take_break() {
+            self.receive_break();
         }
         has_worked
     }
@@ -134,6 +145,9 @@ impl Kernel {
     /// the sleep even so: nothing is missed.
     fn sleep(&mut self) {
         let _masked = interrupts::mask();
+        if let Some(at_ns) = self.mcp.next_timer_ns() {
+            timer::arm_ns(at_ns.saturating_sub(timer::now_ns()).clamp(SLEEP_MIN_NS, interrupt::TICK_NS));
+        }
         if !self.serial.has_input() && !self.may_enter() && !TEAM.is_stopping() {
             interrupts::wait_for_interrupt();
         }

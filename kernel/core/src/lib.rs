@@ -2,7 +2,7 @@
 //!
 //! - [`platform`]: what a board gives.
 //! - [`boot`]: from the recognised board to the prompt.
-//! - [`kernel_loop`]: the one loop of core 0, with [`loading`], [`console`], [`serving`], [`lifecycle`] and [`autorun`] as its parts.
+//! - [`kernel_loop`]: the one loop of core 0, with [`loading`], [`console`], [`mcp`], [`serving`], [`lifecycle`] and [`autorun`] as its parts.
 //! - [`engine`]: the program at EL0 as the kernel sees it.
 //! - [`memory_plan`], [`payload`], [`requests`], [`log_ring`], [`led`], [`facts`]: pure, tested on the PC.
 #![no_std]
@@ -31,6 +31,8 @@ pub mod loading;
 pub mod log_ring;
 #[cfg(target_os = "none")]
 pub mod logging;
+#[cfg(target_os = "none")]
+pub mod mcp;
 pub mod memory_plan;
 pub mod payload;
 pub mod platform;

@@ -72,6 +72,8 @@ pub struct Lifecycle {
     pub generated_tokens: u64,
     /// Requests ended since the start of the kernel.
     pub requests_ended: u64,
+    /// The last faults.
+    pub fault_log: FaultLog,
     /// The last outcome.
     pub last_outcome: Outcome,
     recent_faults_ns: Deque<u64, FAULTS_MAX>,
@@ -94,6 +96,7 @@ impl Lifecycle {
             restarts: 0,
             generated_tokens: 0,
             requests_ended: 0,
+            fault_log: FaultLog::default(),
             last_outcome: Outcome::default(),
             recent_faults_ns: Deque::new(),
             longest_step_ns: 0,
@@ -133,6 +136,41 @@ impl Lifecycle {
         let _ = self.recent_faults_ns.push_back(now_ns);
         let oldest_ns = self.recent_faults_ns.front().copied().unwrap_or(0);
         self.recent_faults_ns.is_full() && now_ns.saturating_sub(oldest_ns) < FAULT_WINDOW_NS
+    }
+}
+
+fn registers_of(fault: &CapturedFault) -> Registers {
+    Registers { general: fault.context.x, sp_el0: fault.context.sp, spsr_el1: fault.context.flags }
+}
+
+/// The last faults, for those who come later.
+#[derive(Default)]
+pub struct FaultLog {
+    faults: Deque<(CapturedFault, Consequence), FAULTS_MAX>,
+}
+
+impl FaultLog {
+    fn push(&mut self, fault: CapturedFault, consequence: Consequence) {
+        if self.faults.is_full() {
+            self.faults.pop_front();
+        }
+        // Cannot fail: there is room now.
+        let _ = self.faults.push_back((fault, consequence));
+    }
+
+    /// Writes the reports, oldest first.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write(&self, out: &mut dyn core::fmt::Write) -> core::fmt::Result {
+        if self.faults.is_empty() {
+            return out.write_str("no faults\n");
+        }
+        self.faults.iter().try_for_each(|(fault, consequence)| {
+            let registers = registers_of(fault);
+            let facts = FaultFacts { report: &fault.report, registers: Some(&registers), consequence: *consequence };
+            report::fault(&facts, out)
+        })
     }
 }
 
@@ -256,9 +294,10 @@ impl Kernel {
             report.region.name(),
             report.request_id
         );
-        let registers = Registers { general: fault.context.x, sp_el0: fault.context.sp, spsr_el1: fault.context.flags };
+        let registers = registers_of(fault);
         let facts = FaultFacts { report, registers: Some(&registers), consequence };
         self.print(|out| report::fault(&facts, out));
+        self.engine.fault_log.push(fault.clone(), consequence);
     }
 
     fn end_all_requests(&mut self) {

@@ -95,6 +95,11 @@ impl Loading {
         if self.name.is_empty() { "none" } else { &self.name }
     }
 
+    /// The models on the card: path and size in bytes.
+    pub fn models_on_card(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.card.models().list.iter().map(|model| (model.path.as_str(), u64::from(model.bytes)))
+    }
+
     /// Reads a small file from the card.
     ///
     /// # Errors

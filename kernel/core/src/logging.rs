@@ -1,6 +1,6 @@
 //! The log ring behind the `log` crate: kernel and engine write lines, `/log` and reports read them.
 
-use core::fmt::Write as _;
+use core::fmt::{self, Write as _};
 
 use barellama_arch::{interrupts, timer};
 use heapless::String;
@@ -11,8 +11,10 @@ use crate::log_ring::LogRing;
 
 const RING_BYTES: usize = 32 << 10;
 const LINE_BYTES: usize = 640;
+const BOOT_BYTES: usize = 4 << 10;
 
 static RING: Mutex<LogRing<RING_BYTES>> = Mutex::new(LogRing::new());
+static BOOT: Mutex<([u8; BOOT_BYTES], usize)> = Mutex::new(([0; BOOT_BYTES], 0));
 static LOGGER: RingLogger = RingLogger;
 
 struct RingLogger;
@@ -42,8 +44,60 @@ pub fn start() {
 }
 
 /// Copies bytes of the ring from `offset` on; returns how many.
-pub fn copy_to(offset: usize, destination: &mut [u8]) -> usize {
+fn copy_to(offset: usize, destination: &mut [u8]) -> usize {
     with_ring(|ring| ring.copy_to(offset, destination))
+}
+
+/// Writes the ring as text; what a terminal would act on becomes `?`.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(out: &mut dyn fmt::Write) -> fmt::Result {
+    write_from(&copy_to, out)
+}
+
+/// Keeps what was logged so far as the log of the boot.
+pub fn keep_boot() {
+    let mut boot = BOOT.lock();
+    let (bytes, length) = &mut *boot;
+    *length = copy_to(0, bytes);
+}
+
+/// Writes the log of the boot, as [`write`].
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_boot(out: &mut dyn fmt::Write) -> fmt::Result {
+    let boot = BOOT.lock();
+    let kept = &boot.0[..boot.1];
+    let copy = |offset: usize, part: &mut [u8]| {
+        let rest = kept.get(offset..).unwrap_or(&[]);
+        let count = rest.len().min(part.len());
+        part[..count].copy_from_slice(&rest[..count]);
+        count
+    };
+    write_from(&copy, out)
+}
+
+fn write_from(copy: &dyn Fn(usize, &mut [u8]) -> usize, out: &mut dyn fmt::Write) -> fmt::Result {
+    let mut offset = 0;
+    let mut part = [0; 256];
+    loop {
+        let count = copy(offset, &mut part);
+        if count == 0 {
+            return Ok(());
+        }
+        // A character that is cut at the end of the part begins the next one.
+        let whole = match core::str::from_utf8(&part[..count]) {
+            Ok(_) => count,
+            Err(error) => error.valid_up_to().max(1),
+        };
+        for character in core::str::from_utf8(&part[..whole]).unwrap_or("?").chars() {
+            let is_harmless = character == '\n' || !character.is_control();
+            out.write_char(if is_harmless { character } else { '?' })?;
+        }
+        offset += whole;
+    }
 }
 
 fn with_ring<R>(work: impl FnOnce(&mut LogRing<RING_BYTES>) -> R) -> R {

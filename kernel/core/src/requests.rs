@@ -5,6 +5,7 @@
 
 use barellama_abi::layout::REQUEST_SLOTS;
 use barellama_abi::request::control;
+use barellama_mcp::server::Ticket;
 
 /// Who gets the output of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub enum Origin {
     Score,
     /// A line of the autorun file: text is collected for a JSON line.
     Autorun,
+    /// A call of an MCP client.
+    Mcp(Ticket),
 }
 
 /// How far a request is.

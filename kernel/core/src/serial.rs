@@ -1,7 +1,7 @@
 //! The serial line between the interrupt handler, which only moves bytes, and the kernel loop.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use barellama_arch::interrupts;
 use heapless::Deque;
@@ -18,13 +18,16 @@ const TRANSMIT_BYTES: usize = 32 << 10;
 const BYTES_PER_INTERRUPT: usize = 64;
 
 static SERIAL: Once<Serial> = Once::new();
+/// Apart from the rest, so that so much memory never lies on a stack.
+static RINGS: Mutex<Rings> = Mutex::new(Rings { receive: Deque::new(), transmit: Deque::new() });
 
 /// The serial line.
 pub struct Serial {
     console: &'static dyn Console,
-    rings: Mutex<Rings>,
     lost: AtomicU64,
     damaged: AtomicU64,
+    has_break: AtomicBool,
+    is_text_muted: AtomicBool,
 }
 
 struct Rings {
@@ -36,9 +39,10 @@ struct Rings {
 pub fn start(console: &'static dyn Console) -> &'static Serial {
     SERIAL.call_once(|| Serial {
         console,
-        rings: Mutex::new(Rings { receive: Deque::new(), transmit: Deque::new() }),
         lost: AtomicU64::new(0),
         damaged: AtomicU64::new(0),
+        has_break: AtomicBool::new(false),
+        is_text_muted: AtomicBool::new(false),
     })
 }
 
@@ -52,7 +56,7 @@ impl Serial {
     pub fn handle_interrupt(&self) {
         // Cleared first: a byte that arrives after the last look at the FIFO raises the interrupt again.
         self.console.clear_interrupts();
-        let mut rings = self.rings.lock();
+        let mut rings = RINGS.lock();
         self.take_received(&mut rings);
         self.refill(&mut rings);
     }
@@ -95,6 +99,21 @@ impl Serial {
         }
     }
 
+    /// How many bytes wait for the wire.
+    pub fn waiting_bytes(&self) -> usize {
+        self.with_rings(|rings| rings.transmit.len())
+    }
+
+    /// Whether the line was held low since the last call.
+    pub fn take_break(&self) -> bool {
+        self.has_break.swap(false, Ordering::Relaxed)
+    }
+
+    /// Keeps text for people off the line, while a program that knows only messages has it.
+    pub fn mute_text(&self, is_muted: bool) {
+        self.is_text_muted.store(is_muted, Ordering::Relaxed);
+    }
+
     /// Waits until everything written has left the wire.
     pub fn flush(&self) {
         while self.with_rings(|rings| {
@@ -115,7 +134,7 @@ impl Serial {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Bytes dropped for framing or parity errors, and breaks.
+    /// Bytes dropped for framing or parity errors.
     pub fn damaged_bytes(&self) -> u64 {
         self.damaged.load(Ordering::Relaxed)
     }
@@ -135,7 +154,11 @@ impl Serial {
                     self.lost.fetch_add(1, Ordering::Relaxed);
                     byte
                 }
-                Some(ReceivedByte::Break | ReceivedByte::Damaged) => {
+                Some(ReceivedByte::Break) => {
+                    self.has_break.store(true, Ordering::Relaxed);
+                    continue;
+                }
+                Some(ReceivedByte::Damaged) => {
                     self.damaged.fetch_add(1, Ordering::Relaxed);
                     continue;
                 }
@@ -158,17 +181,19 @@ impl Serial {
 
     fn with_rings<R>(&self, work: impl FnOnce(&mut Rings) -> R) -> R {
         let _masked = interrupts::mask();
-        work(&mut self.rings.lock())
+        work(&mut RINGS.lock())
     }
 }
 
-/// A [`fmt::Write`] that waits for the wire.
+/// Text for people, as a [`fmt::Write`] that waits for the wire.
 #[derive(Clone, Copy)]
 pub struct SerialWriter(pub &'static Serial);
 
 impl fmt::Write for SerialWriter {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.write(text.as_bytes());
+        if !self.0.is_text_muted.load(Ordering::Relaxed) {
+            self.0.write(text.as_bytes());
+        }
         Ok(())
     }
 }

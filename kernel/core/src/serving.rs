@@ -9,7 +9,7 @@ use crate::engine::calls::{self, Arguments};
 use crate::engine::main_thread::State;
 use crate::kernel_loop::Kernel;
 use crate::lifecycle::Life;
-use crate::requests::Stage;
+use crate::requests::{Origin, Stage};
 
 /// Room that the longest `emit` may need on the wire: each byte may become two, and the editor draws around it.
 const ROOM_BYTES: usize = 3 * EMIT_BYTES_MAX as usize;
@@ -37,6 +37,10 @@ impl Kernel {
     /// Hands the oldest queued request to the waiting engine. Returns whether there was one.
     pub fn hand_over_request(&mut self) -> bool {
         let Some((slot, bytes)) = self.requests.take_queued(timer::now_ns()) else { return false };
+        let taken = self.requests.entries().find(|(place, _)| *place == slot).map(|(_, entry)| entry.origin);
+        if let Some(Origin::Mcp(ticket)) = taken {
+            self.mcp.started(ticket);
+        }
         self.engine.main.answer(Ok((slot as u64, bytes as u64)));
         true
     }
@@ -110,10 +114,13 @@ impl Kernel {
             return Ok(0);
         }
         let id = u32::try_from(id).map_err(|_| CallError::UnknownRequest)?;
-        let since_ns = self.requests.active(id).ok_or(CallError::UnknownRequest)?.progress_ns;
-        self.engine.note_step(since_ns, now_ns);
+        let entry = self.requests.active(id).ok_or(CallError::UnknownRequest)?;
+        let origin = entry.origin;
+        self.engine.note_step(entry.progress_ns, now_ns);
         self.requests.note_progress(id, now_ns);
-        self.show_progress(phase, done, total);
+        if let Origin::Mcp(ticket) = origin {
+            self.mcp.progress(ticket, phase, done, total);
+        }
         Ok(0)
     }
 

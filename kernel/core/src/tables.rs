@@ -12,7 +12,8 @@ use crate::payload::SegmentAccess;
 use crate::platform::{Clock, PhysicalRange};
 
 const ROWS_MAX: usize = 64;
-type Rows = Vec<MemoryRow<'static>, ROWS_MAX>;
+/// The rows of the memory map.
+pub type Rows = Vec<MemoryRow<'static>, ROWS_MAX>;
 
 impl Kernel {
     /// Prints what goes on.
@@ -61,7 +62,9 @@ impl Kernel {
         self.print(|out| report::memory_map(&rows, out));
     }
 
-    fn memory_rows(&self) -> Rows {
+    /// The rows of the memory map.
+    #[must_use]
+    pub fn memory_rows(&self) -> Rows {
         let mut rows = Rows::new();
         let (kernel_start, _) = mmu::kernel_physical_range();
         let mut first_virtual = None;
