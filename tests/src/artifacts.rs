@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-/// A file below `.work`, which must be there.
+/// A file below `.work`, or below what BARELLAMA_WORK names, which must be there.
 ///
 /// # Panics
 /// If it is not: the tests were not run by `make test`.
 #[must_use]
 pub fn work_file(name: &str) -> PathBuf {
-    existing(root().join(".work").join(name))
+    let work = std::env::var_os("BARELLAMA_WORK").map_or_else(|| root().join(".work"), PathBuf::from);
+    existing(work.join(name))
 }
 
 /// The image that a board boots.
@@ -29,10 +30,10 @@ pub fn twins_image() -> PathBuf {
     work_file("twins.img")
 }
 
-/// The device tree that makes QEMU tell where it placed a file.
+/// The device tree that makes one of QEMU's Raspberry Pis tell where it placed a file.
 #[must_use]
-pub fn device_tree() -> PathBuf {
-    work_file("raspi4b.dtb")
+pub fn device_tree(machine: &str) -> PathBuf {
+    work_file(&format!("{machine}.dtb"))
 }
 
 /// SmolLM2-135M-Instruct in Q4_1.

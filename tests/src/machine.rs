@@ -1,4 +1,4 @@
-//! A QEMU `raspi4b` that runs the image, and a conversation with its console.
+//! A QEMU machine that runs the image, and a conversation with its console.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ const READY: &str = "Ready.";
 /// How long anything short may take; QEMU has four busy cores on two.
 pub const SHORT: Duration = Duration::from_secs(60);
 /// How long an answer, a score or a card of a few MB may take.
-pub const LONG: Duration = Duration::from_secs(600);
+pub const LONG: Duration = Duration::from_secs(1200);
 const POLL: Duration = Duration::from_millis(20);
 
 /// What a person sees of an answer.
@@ -46,9 +46,19 @@ impl Answer {
     }
 }
 
+/// Which of QEMU's machines.
+#[derive(Clone, Debug)]
+enum Kind {
+    /// A Raspberry Pi, e.g. `raspi4b`. Its processor and memory cannot be chosen.
+    RaspberryPi(&'static str),
+    /// `virt` with a processor, e.g. `cortex-a76`, and more options of the machine.
+    Virt { processor: &'static str, options: &'static str },
+}
+
 /// How a machine is started.
 #[derive(Clone, Debug)]
 pub struct Setup {
+    kind: Kind,
     image: PathBuf,
     placed_model: Option<PathBuf>,
     card: Option<PathBuf>,
@@ -85,7 +95,7 @@ impl Setup {
         self
     }
 
-    /// How long the machine may run before it is killed; 15 minutes if nothing is said.
+    /// How long the machine may run before it is killed; 40 minutes if nothing is said.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
@@ -100,11 +110,20 @@ impl Setup {
     #[track_caller]
     pub fn boot(self) -> Machine {
         let mut command = Command::new(QEMU);
-        command.args(["-M", "raspi4b", "-display", "none", "-monitor", "none", "-serial", "stdio"]);
+        match &self.kind {
+            Kind::RaspberryPi(machine) => command.args(["-M", machine]),
+            Kind::Virt { processor, options } => command
+                .args(["-M", &format!("virt,gic-version=2{options}"), "-cpu", processor])
+                .args(["-smp", "4", "-m", "512M", "-nic", "none"]),
+        };
+        command.args(["-display", "none", "-monitor", "none", "-serial", "stdio"]);
         command.args(["-semihosting-config", "enable=on,target=native"]);
         command.arg("-kernel").arg(&self.image);
         if let Some(model) = &self.placed_model {
-            command.arg("-dtb").arg(artifacts::device_tree()).arg("-initrd").arg(model);
+            if let Kind::RaspberryPi(machine) = &self.kind {
+                command.arg("-dtb").arg(artifacts::device_tree(machine));
+            }
+            command.arg("-initrd").arg(model);
         }
         if let Some(card) = &self.card {
             command.arg("-drive").arg(format!("file={},if=sd,format=raw", card.display()));
@@ -140,12 +159,41 @@ impl Machine {
     /// A Raspberry Pi 4 without card and model.
     #[must_use]
     pub fn raspi4b() -> Setup {
+        Self::setup(Kind::RaspberryPi("raspi4b"))
+    }
+
+    /// A Raspberry Pi 3 Model B without card and model.
+    #[must_use]
+    pub fn raspi3b() -> Setup {
+        Self::setup(Kind::RaspberryPi("raspi3b"))
+    }
+
+    /// A Raspberry Pi 3 Model A+ (512 MB) without card and model.
+    #[must_use]
+    pub fn raspi3ap() -> Setup {
+        Self::setup(Kind::RaspberryPi("raspi3ap"))
+    }
+
+    /// A `virt` with four cores of a kind and 512 MB, without model.
+    #[must_use]
+    pub fn virt(processor: &'static str) -> Setup {
+        Self::setup(Kind::Virt { processor, options: "" })
+    }
+
+    /// The same with a second exception level for the kernel to leave.
+    #[must_use]
+    pub fn virt_entered_at_el2(processor: &'static str) -> Setup {
+        Self::setup(Kind::Virt { processor, options: ",virtualization=on" })
+    }
+
+    fn setup(kind: Kind) -> Setup {
         Setup {
+            kind,
             image: artifacts::kernel_image(),
             placed_model: None,
             card: None,
             extra: Vec::new(),
-            time_limit: Duration::from_secs(900),
+            time_limit: Duration::from_secs(2400),
         }
     }
 

@@ -11,7 +11,7 @@ const CLEAR_MARGIN: f64 = 0.5;
 
 #[test]
 fn questions_are_answered_turn_by_turn() {
-    let card = Card::with_model_and_texts(&artifacts::smollm2(), &[("barellama.txt", "max_tokens = 48\n")]);
+    let card = Card::with_model_and_texts(&artifacts::smollm2(), &[("barellama.txt", "max_tokens = 24\n")]);
     let mut machine = Machine::raspi4b().card(&card.path()).boot();
     machine.expect_ready();
 

@@ -15,8 +15,7 @@ fn keys_edit_the_line() {
     let mut machine = at_prompt();
     // Backspace, cursor keys and an insertion: the command that comes out is /set seed 42.
     machine.send("/sett\x7f seed 2\x1b[D4");
-    let shown = machine.ask("");
-    assert!(shown.contains("42"), "{shown}");
+    machine.ask("");
     assert!(machine.ask("/set seed").contains("42"));
     // The line before the last one, from the history.
     machine.send("\x1b[A\x1b[A\x7f\x7f77");
@@ -30,7 +29,7 @@ fn commands_are_answered() {
     for (command, text) in [
         ("/help", "/score"),
         ("/status", "no model"),
-        ("/mem", "arena"),
+        ("/mem", "engine stack"),
         ("/set", "temperature"),
         ("/log", "kernel entry to prompt"),
         ("/sttus", "/status"),
