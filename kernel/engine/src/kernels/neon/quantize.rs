@@ -25,7 +25,7 @@ pub(in super::super) fn quantize(format: ActivationFormat, values: &[f32], block
 #[target_feature(enable = "neon")]
 unsafe fn quantize_32(values: &[f32], block: &mut [u8]) {
     // SAFETY: 32 values.
-    let scale = unsafe { largest_magnitude(values) } / LARGEST;
+    let scale = unsafe { largest_magnitude::<32>(values.as_ptr()) } / LARGEST;
     let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
     let mut sums = vdupq_n_s16(0);
     for half in 0..2 {
@@ -40,9 +40,8 @@ unsafe fn quantize_32(values: &[f32], block: &mut [u8]) {
     }
     let sum = i32::from(vaddvq_s16(sums));
     let tail = [scale.to_bits(), (scale * sum as f32).to_bits(), (8 * sum).cast_unsigned(), 0];
-    for (place, word) in block[32..].as_chunks_mut().0.iter_mut().zip(tail) {
-        *place = word.to_le_bytes();
-    }
+    // SAFETY: the last 16 of the 48 bytes, aligned; any bytes are a vector.
+    unsafe { block.as_mut_ptr().add(32).cast::<[u32; 4]>().write(tail) };
 }
 
 /// # Safety
@@ -50,10 +49,11 @@ unsafe fn quantize_32(values: &[f32], block: &mut [u8]) {
 #[target_feature(enable = "neon")]
 unsafe fn quantize_256(values: &[f32], block: &mut [u8]) {
     // SAFETY: 256 values.
-    let largest = unsafe { largest_magnitude(values) };
+    let largest = unsafe { largest_magnitude::<256>(values.as_ptr()) };
     let inverse = if largest == 0.0 { 0.0 } else { LARGEST / largest };
     let scale = if largest == 0.0 { 0.0 } else { 1.0 / inverse };
-    for part in 0..8 {
+    let mut all_sums = [0; 8];
+    for (part, sum) in all_sums.iter_mut().enumerate() {
         let mut sums = vdupq_n_s16(0);
         for half in 2 * part..2 * part + 2 {
             // SAFETY: 16 values and 16 bytes of each of 16 parts, aligned.
@@ -65,28 +65,34 @@ unsafe fn quantize_256(values: &[f32], block: &mut [u8]) {
             };
             sums = vpadalq_s8(sums, bytes);
         }
-        let sum = vaddvq_s16(sums);
-        block[256 + 2 * part..][..2].copy_from_slice(&sum.to_le_bytes());
-        block[272 + 2 * part..][..2].copy_from_slice(&(8 * sum).to_le_bytes());
+        *sum = vaddvq_s16(sums);
     }
-    block[288..292].copy_from_slice(&scale.to_le_bytes());
-    block[292..304].fill(0);
+    // SAFETY: the last 48 of the 304 bytes, aligned; an array of eight numbers and a vector of them are the same bytes.
+    unsafe {
+        let sums = core::mem::transmute::<[i16; 8], int16x8_t>(all_sums);
+        let rest = block.as_mut_ptr().add(256).cast::<int16x8_t>();
+        rest.write(sums);
+        rest.add(1).write(vshlq_n_s16::<3>(sums));
+        rest.add(2).cast::<[u32; 4]>().write([scale.to_bits(), 0, 0, 0]);
+    }
 }
 
 /// Not a number if any of the values is not: FMAX and FMAXV say so.
 ///
 /// # Safety
-/// A multiple of 4 values at a multiple of 16.
+/// `COUNT` values, a multiple of 16, at a multiple of 16.
 #[inline]
 #[target_feature(enable = "neon")]
-unsafe fn largest_magnitude(values: &[f32]) -> f32 {
-    let mut largest = vdupq_n_f32(0.0);
-    for four in values.chunks_exact(4) {
-        // SAFETY: four values, aligned as all of them.
-        let four = unsafe { four.as_ptr().cast::<float32x4_t>().read() };
-        largest = vmaxq_f32(largest, vabsq_f32(four));
+unsafe fn largest_magnitude<const COUNT: usize>(values: *const f32) -> f32 {
+    let mut largest = [vdupq_n_f32(0.0); 4];
+    for start in (0..COUNT).step_by(16) {
+        for (lane, largest) in largest.iter_mut().enumerate() {
+            // SAFETY: four of the values, aligned as all of them.
+            let four = unsafe { values.add(start + 4 * lane).cast::<float32x4_t>().read() };
+            *largest = vmaxq_f32(*largest, vabsq_f32(four));
+        }
     }
-    vmaxvq_f32(largest)
+    vmaxvq_f32(vmaxq_f32(vmaxq_f32(largest[0], largest[1]), vmaxq_f32(largest[2], largest[3])))
 }
 
 /// 16 values times `factor`.
