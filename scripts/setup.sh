@@ -114,7 +114,7 @@ if ! sh "$HERE/toolchain.sh" >/dev/null 2>&1; then
     say "missing: a Rust toolchain for the bare-metal targets; Debian's will be used"
     PACKAGES="$PACKAGES rustc-web cargo-web rust-web-src"
 fi
-if ! sh "$HERE/toolchain.sh" 2>/dev/null | grep -q '^BARE_CARGO := .*/\.cargo/'; then
+if ! sh "$HERE/toolchain.sh" 2>/dev/null | grep '^BARE_CARGO := ' | grep -qv ' /usr/bin/cargo$'; then
     # Debian's compiler takes only its own clippy.
     need /usr/bin/cargo-clippy rust-web-clippy
 fi
