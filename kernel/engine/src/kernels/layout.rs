@@ -67,18 +67,52 @@ fn check_scales(format: WeightFormat, rows: &[u8], row_bytes: usize) -> Result<(
 
 fn interleave_group(format: WeightFormat, rows: &[u8], row_bytes: usize, group: &mut [u8]) {
     let block_bytes = format.block_bytes();
+    let mut native = [0; BLOCK_MAX];
+    let native = &mut native[..block_bytes];
     for (row, bytes) in rows.chunks_exact(row_bytes).enumerate() {
         let blocks = bytes.chunks_exact(block_bytes).zip(group.chunks_exact_mut(block_bytes * ROWS));
         for (block, group_block) in blocks {
-            let mut native = [0; BLOCK_MAX];
-            let native = &mut native[..block_bytes];
-            to_native(format, block, native);
-            let mut start = 0;
-            for &(from, length) in format.fields() {
-                let (from, length) = (usize::from(from), usize::from(length));
-                group_block[start + row * length..][..length].copy_from_slice(&native[from..from + length]);
-                start += length * ROWS;
+            match format {
+                WeightFormat::Q4_0 | WeightFormat::Q4_1 | WeightFormat::Q8_0 => {
+                    spread(format, block, row, group_block);
+                }
+                WeightFormat::Q4K | WeightFormat::Q6K => {
+                    to_native(format, block, native);
+                    spread(format, native, row, group_block);
+                }
             }
+        }
+    }
+}
+
+/// Puts the fields of a row's block to those of the other rows.
+#[inline]
+fn spread(format: WeightFormat, native: &[u8], row: usize, group_block: &mut [u8]) {
+    let mut rest = group_block;
+    for &(from, length) in format.fields() {
+        let (from, length) = (usize::from(from), usize::from(length));
+        let (field, after) = core::mem::take(&mut rest).split_at_mut(length * ROWS);
+        copy(&native[from..from + length], &mut field[row * length..(row + 1) * length]);
+        rest = after;
+    }
+}
+
+/// A copy of a field, whose few lengths are known: vectors at once, scales without a call.
+#[inline]
+fn copy(from: &[u8], to: &mut [u8]) {
+    match (from, to) {
+        ([from], [to]) => *to = *from,
+        ([first, second], [to_first, to_second]) => (*to_first, *to_second) = (*first, *second),
+        (from, to) => {
+            let (from_vectors, from_rest) = from.as_chunks::<16>();
+            let (to_vectors, to_rest) = to.as_chunks_mut::<16>();
+            for (from, to) in from_vectors.iter().zip(to_vectors) {
+                #[cfg(target_arch = "aarch64")]
+                super::neon::copy_16(from, to);
+                #[cfg(not(target_arch = "aarch64"))]
+                to.copy_from_slice(from);
+            }
+            to_rest.copy_from_slice(from_rest);
         }
     }
 }

@@ -13,6 +13,7 @@ mod token_loop;
 mod vectors;
 
 pub(super) use quantize::quantize;
+pub(super) use vectors::copy_16;
 
 use super::format::WeightFormat;
 use super::product::Product;

@@ -17,6 +17,17 @@ pub(super) unsafe fn load(start: *const u8, at: usize) -> int8x16_t {
     unsafe { start.add(at).cast::<int8x16_t>().read() }
 }
 
+/// Copies 16 bytes from and to any address. By name: the build has the compiler split what may be unaligned, while LD1 and
+/// ST1 of bytes are aligned at every address.
+#[inline]
+pub(in super::super) fn copy_16(from: &[u8; 16], to: &mut [u8; 16]) {
+    // SAFETY: 16 bytes are read and 16 written, and one vector register is named, which every core has.
+    unsafe {
+        asm!("ld1 {{v0.16b}}, [{from}]", "st1 {{v0.16b}}, [{to}]", from = in(reg) from, to = in(reg) to, out("v0") _,
+            options(nostack, preserves_flags));
+    }
+}
+
 /// Eight F16 scales, widened.
 ///
 /// # Safety
