@@ -66,6 +66,8 @@ fn bare_options(build: &mut cc::Build) {
         .flag("-O3")
         .flag("--target=aarch64-none-elf")
         .flag("-mcpu=cortex-a72")
+        // An erratum of the Pi 3: no 64-bit multiply-accumulate directly behind a memory access.
+        .flag("-mfix-cortex-a53-835769")
         .flag("-fno-pic")
         .flag("-fno-unwind-tables")
         .flag("-fno-asynchronous-unwind-tables")
