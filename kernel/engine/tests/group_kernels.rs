@@ -65,7 +65,10 @@ fn products_are_those_of_ggml() {
                 // ggml rounds the scales of short blocks of activations to F16, 2^-11 of each product at most; sums of floats
                 // in another order differ by less.
                 let bound = size / 1024.0;
-                assert!(size > 1.0 && (found - expected).abs() <= bound, "{format:?}: {found} is not {expected} ({size})");
+                assert!(
+                    size > 1.0 && (found - expected).abs() <= bound,
+                    "{format:?}: {found} is not {expected} ({size})"
+                );
             }
         }
     }

@@ -198,7 +198,7 @@ impl Block for Q4K {
             while pair < 4 {
                 let packed = vreinterpretq_u8_s8(load(block, 32 + 16 * pair));
                 let low = vreinterpretq_u8_s8(load(block, 96 + 16 * (pair / 2)));
-                let low = if pair % 2 == 0 { vandq_u8(low, vdupq_n_u8(0xF)) } else { vshrq_n_u8::<4>(low) };
+                let low = if pair.is_multiple_of(2) { vandq_u8(low, vdupq_n_u8(0xF)) } else { vshrq_n_u8::<4>(low) };
                 let scales = vreinterpretq_s8_u8(vandq_u8(packed, vdupq_n_u8(63)));
                 let minima = vreinterpretq_s8_u8(vsliq_n_u8::<4>(low, vshrq_n_u8::<6>(packed)));
                 part_scales[2 * pair] = vmovl_s8(vget_low_s8(scales));
@@ -304,7 +304,7 @@ impl Block for Q6K {
         unsafe {
             let set = block.add(144 + 384 * (part / 2));
             let low = set.add(128 + 128 * (part % 2));
-            let weights = if part % 2 == 0 { six_bits::<6, 2>(set, low) } else { six_bits::<4, 0>(set, low) };
+            let weights = if part.is_multiple_of(2) { six_bits::<6, 2>(set, low) } else { six_bits::<4, 0>(set, low) };
             let scales = load(block, 16 + 16 * part);
             let (first, second) = (vzip1q_s8(scales, scales), vzip2q_s8(scales, scales));
             let scales = [first, second].map(|twice| [vmovl_s8(vget_low_s8(twice)), vmovl_high_s8(twice)]);
