@@ -27,8 +27,8 @@ impl Signal {
     #[must_use]
     pub const fn is_lit(self, slot: u64) -> bool {
         match self {
-            Self::Loading => slot % 2 == 0,
-            Self::Ready => slot % 10 == 0,
+            Self::Loading => slot.is_multiple_of(2),
+            Self::Ready => slot.is_multiple_of(10),
             Self::NoModel => flashes(slot, 2),
             Self::Refused => flashes(slot, 3),
             Self::Down => flashes(slot, 4),
@@ -39,7 +39,7 @@ impl Signal {
 /// `count` flashes, then a pause of a second.
 const fn flashes(slot: u64, count: u64) -> bool {
     let phase = slot % (2 * count + 5);
-    phase < 2 * count && phase % 2 == 0
+    phase < 2 * count && phase.is_multiple_of(2)
 }
 
 /// The LED and what it showed last.

@@ -286,7 +286,7 @@ mod tests {
         let mut free = pi_4();
         let first = free.take_contiguous(3 * MIB, BLOCK_BYTES).unwrap();
         let second = free.take_contiguous(3 * MIB, BLOCK_BYTES).unwrap();
-        assert!(first.start % BLOCK_BYTES == 0 && !overlaps(first, second));
+        assert!(first.start.is_multiple_of(BLOCK_BYTES) && !overlaps(first, second));
         assert!(free.take_contiguous(3000 * MIB, PAGE_BYTES).is_err());
     }
 }
