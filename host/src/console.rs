@@ -1,84 +1,19 @@
 //! A terminal on the board's serial line, which reconnects when the line goes away.
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
 use rustix::termios::{self, OptionalActions, Termios};
 
+use crate::line::{Line, Stream, is_timeout};
+
 /// Ctrl-]: ends the console.
 const QUIT: u8 = 0x1D;
 const RETRY: Duration = Duration::from_secs(1);
-/// How long a read of the line may block before the keyboard is looked at.
-const POLL: Duration = Duration::from_millis(20);
-
-/// Where the serial line is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Line {
-    /// A serial device of this machine.
-    Serial {
-        /// Its path.
-        device: String,
-        /// Bit rate.
-        baud: u32,
-    },
-    /// A TCP port, `HOST:PORT`.
-    Tcp(String),
-    /// A Unix-domain socket.
-    Unix(String),
-}
-
-impl Line {
-    /// Reads `HOST:PORT` or `unix:PATH`.
-    #[must_use]
-    pub fn from_address(address: &str) -> Self {
-        match address.strip_prefix("unix:") {
-            Some(path) => Self::Unix(path.to_owned()),
-            None => Self::Tcp(address.to_owned()),
-        }
-    }
-
-    fn open(&self) -> io::Result<Box<dyn Stream>> {
-        Ok(match self {
-            Self::Serial { device, baud } => {
-                let port = serialport::new(device, *baud).timeout(POLL).open_native().map_err(io::Error::from)?;
-                Box::new(port)
-            }
-            Self::Tcp(address) => {
-                let stream = TcpStream::connect(address)?;
-                stream.set_nodelay(true)?;
-                stream.set_read_timeout(Some(POLL))?;
-                Box::new(stream)
-            }
-            Self::Unix(path) => {
-                let stream = UnixStream::connect(path)?;
-                stream.set_read_timeout(Some(POLL))?;
-                Box::new(stream)
-            }
-        })
-    }
-}
-
-impl fmt::Display for Line {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Serial { device, baud } => write!(formatter, "{device} at {baud} bit/s"),
-            Self::Tcp(address) => formatter.write_str(address),
-            Self::Unix(path) => formatter.write_str(path),
-        }
-    }
-}
-
-/// An open line: reads time out after [`POLL`].
-trait Stream: Read + Write {}
-
-impl<T: Read + Write> Stream for T {}
 
 /// Runs until Ctrl-] or the end of the input.
 ///
@@ -156,10 +91,6 @@ fn is_quit_while_waiting(keys: &Receiver<u8>) -> bool {
             Err(RecvTimeoutError::Timeout) => return false,
         }
     }
-}
-
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 /// The keyboard on a thread of its own: a blocking read cannot be given up otherwise.

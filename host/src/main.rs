@@ -4,9 +4,11 @@
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use barellama::card::{self, CardSize};
-use barellama::{checks, console, image};
+use barellama::line::Line;
+use barellama::{bridge, checks, console, image};
 use clap::{Parser, Subcommand};
 
 /// Host tools of barellama, the bare-metal llama for the Raspberry Pi.
@@ -58,6 +60,22 @@ enum Command {
         #[arg(long)]
         connect: Option<String>,
     },
+    /// Connects an MCP client to the board: messages on standard input and output, everything else on standard error.
+    #[command(after_long_help = bridge::EXAMPLES)]
+    Mcp {
+        /// Serial device, e.g. /dev/ttyUSB0 or /dev/cu.usbserial-0001.
+        #[arg(long, conflicts_with = "connect", required_unless_present = "connect")]
+        port: Option<String>,
+        /// Bit rate of the serial device, the same as `baud` in the board's barellama.txt.
+        #[arg(long, default_value_t = 115_200)]
+        baud: u32,
+        /// HOST:PORT or unix:PATH, for a serial line that a program offers.
+        #[arg(long)]
+        connect: Option<String>,
+        /// How many seconds answers may still take when standard input has ended.
+        #[arg(long, default_value_t = 1)]
+        drain_s: u32,
+    },
     /// Checks that the kernel's ELF touches no vector register and holds no part of the GGUF reader.
     CheckKernel {
         /// ELF file of the kernel, with symbols.
@@ -93,15 +111,28 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             println!("{}: {card}", output.display());
         }
         Command::Console { port, baud, connect } => {
-            let line = match (port, connect) {
-                (Some(device), _) => console::Line::Serial { device, baud },
-                (None, Some(address)) => console::Line::from_address(&address),
-                (None, None) => return Err("either --port or --connect is needed".into()),
-            };
-            console::run(&line)?;
+            console::run(&line(port, baud, connect)?)?;
+        }
+        Command::Mcp { port, baud, connect, drain_s } => {
+            let drain = Duration::from_secs(drain_s.into());
+            bridge::run(
+                &line(port, baud, connect)?,
+                drain,
+                std::io::stdin(),
+                &mut std::io::stdout(),
+                &mut std::io::stderr(),
+            )?;
         }
         Command::CheckKernel { kernel } => println!("{}: {}", kernel.display(), checks::kernel::check(&kernel)?),
         Command::CheckDependencies => println!("{}", checks::dependencies::check()?),
     }
     Ok(())
+}
+
+fn line(port: Option<String>, baud: u32, connect: Option<String>) -> Result<Line, &'static str> {
+    match (port, connect) {
+        (Some(device), _) => Ok(Line::Serial { device, baud }),
+        (None, Some(address)) => Ok(Line::from_address(&address)),
+        (None, None) => Err("either --port or --connect is needed"),
+    }
 }
