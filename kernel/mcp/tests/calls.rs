@@ -116,6 +116,15 @@ fn progress_increases_keeps_its_token_and_carries_the_text_once() {
 }
 
 #[test]
+fn text_before_any_step_does_not_look_like_the_queue() {
+    let mut host = Host::legacy("2025-11-25");
+    let ticket = begin(&mut host, &generate(1, Some(json!(1))));
+    host.server.text(ticket, "abc", host.now_ns);
+    let message = host.flush().remove(0);
+    assert_eq!(message["params"], json!({"progressToken": 1, "progress": 1, "message": "abc"}));
+}
+
+#[test]
 fn progress_without_text_where_the_revision_has_none() {
     let mut host = Host::legacy("2024-11-05");
     let ticket = begin(&mut host, &generate(1, Some(json!(1))));

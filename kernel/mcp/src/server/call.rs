@@ -131,9 +131,9 @@ impl Progress {
         self.before.saturating_add(self.decoded)
     }
 
-    /// The number for a notification that has something new to say.
+    /// The number for a notification that has something new to say; 0 is for the queue's.
     pub fn next(&self) -> u64 {
-        self.last.map_or(self.reached(), |last| self.reached().max(last.saturating_add(1)))
+        self.reached().max(self.last.unwrap_or(0).saturating_add(1))
     }
 
     /// Whether there are steps that were not told.
