@@ -1,6 +1,7 @@
 //! The board: its end of the wire, the server and an engine that counts words at 200 tokens a second.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
@@ -15,6 +16,7 @@ use barellama_mcp::LINE_BYTES_MAX;
 use barellama_mcp::outbox::{OUTBOX_BYTES, Outbox};
 use barellama_mcp::server::{Buffers, Server, SystemStatus, Ticket, Work};
 use barellama_mcp::wire::{Line, LineAssembler, Link, Received, Role, Timing};
+use serialport::{SerialPort, TTYPort};
 
 use crate::noise::{Cable, Noise};
 
@@ -78,6 +80,22 @@ impl Board {
             let stream = listener.accept().ok()?.0;
             stream.set_nonblocking(true).unwrap();
             Some(Box::new(stream) as Box<dyn Stream>)
+        })
+    }
+
+    /// Behind a pseudo terminal, which is a serial device to its user; the address is its path.
+    pub fn start_serial() -> Self {
+        let (mut board_end, mut host_end) = TTYPort::pair().unwrap();
+        board_end.set_timeout(Duration::from_millis(1)).unwrap();
+        host_end.set_exclusive(false).unwrap();
+        let address = host_end.name().unwrap();
+        // While it is held open, without a lock, the terminal outlives its users.
+        let held_open = File::open(&address).unwrap();
+        drop(host_end);
+        let mut board_end = Some(board_end);
+        Self::run(address, Noise::default(), move || {
+            let _ = &held_open;
+            Some(Box::new(board_end.take()?) as Box<dyn Stream>)
         })
     }
 
@@ -198,7 +216,7 @@ fn read(stream: &mut Option<Box<dyn Stream>>) -> Vec<u8> {
     let Some(open) = stream else { return Vec::new() };
     match open.read(&mut buffer) {
         Ok(count) if count > 0 => return buffer[..count].to_vec(),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
         Ok(_) | Err(_) => *stream = None,
     }
     Vec::new()

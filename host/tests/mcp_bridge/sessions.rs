@@ -37,6 +37,27 @@ fn a_modern_client_over_tcp() {
 }
 
 #[test]
+fn a_serial_device_has_one_owner() {
+    let board = Board::start_serial();
+    let arguments = ["--port", &board.address, "--baud", "115200"];
+    let mut client = Client::start_with(&arguments);
+    client.initialize();
+    let call = client.generate(20);
+    assert_eq!(client.answer(call)["result"]["structuredContent"]["text"], expected_text(20));
+    let tools = client.call("tools/list", &json!({}));
+    assert_eq!(tools["result"]["tools"].as_array().unwrap().len(), 8);
+    let mut second = Client::start_with(&arguments);
+    let answer = second.call("ping", &json!({}));
+    assert_eq!(answer["error"]["data"]["reason"], "line_closed", "{answer}");
+    client.expect_end(SOON);
+    let takes_over = (0..20).any(|_| {
+        std::thread::sleep(MOMENT);
+        second.call("ping", &json!({}))["result"].is_object()
+    });
+    assert!(takes_over);
+}
+
+#[test]
 fn what_the_client_writes_wrongly_is_answered() {
     let board = Board::start(Noise::default());
     let mut client = Client::start(&board.address);
