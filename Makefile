@@ -47,6 +47,8 @@ TWINS_IMAGE := $(WORK)/twins.img
 DTB := $(WORK)/raspi4b.dtb
 DTBS := $(DTB) $(WORK)/raspi3b.dtb $(WORK)/raspi3ap.dtb
 
+MCP_SDK := $(WORK)/venv/mcp-2.3.0
+
 # Paths of this machine must not reach the image: it is the same wherever it is built.
 CARGO_HOME_PATH := $(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)
 REMAP := --remap-path-prefix=$(CURDIR)=/barellama --remap-path-prefix=$(CARGO_HOME_PATH)=/cargo \
@@ -158,9 +160,15 @@ test: ## all tests: checks, on the PC, then in QEMU
 test-host: $(SMOLLM2) ## the tests that need no QEMU
 	$(HOST_CARGO) test $(LOCKED) --no-fail-fast
 
+# The official Python SDK of MCP, a client for the tests.
+$(MCP_SDK):
+	python3 -m venv $(WORK)/venv
+	$(WORK)/venv/bin/pip install --quiet --disable-pip-version-check mcp==2.3.0
+	@touch $@
+
 # One machine at a time: each has four busy cores.
-test-qemu: image attack-image twins-image $(DTBS) $(SMOLLM2) ## the tests in QEMU; TESTS="--test restart" runs only those
-	BARELLAMA_WORK=$(abspath $(WORK)) RUST_TEST_THREADS=$(QEMU_AT_ONCE) \
+test-qemu: image attack-image twins-image $(DTBS) $(SMOLLM2) $(MCP_SDK) ## the tests in QEMU; TESTS="--test restart" runs only those
+	BARELLAMA_WORK=$(abspath $(WORK)) BARELLAMA=$(abspath $(HOST_TOOL)) RUST_TEST_THREADS=$(QEMU_AT_ONCE) \
 		$(HOST_CARGO) test $(LOCKED) --no-fail-fast -p barellama-tests $(TESTS)
 
 bench: image $(DTB) $(SMOLLM2) ## prints the figures of the README, measured in QEMU

@@ -48,6 +48,24 @@ pub fn tiny(kind: &str) -> PathBuf {
     existing(root().join("tests/reference/tiny").join(format!("{kind}.gguf")))
 }
 
+/// The tool for the PC: `target/tool/barellama`, or what the variable `BARELLAMA` names.
+#[must_use]
+pub fn host_tool() -> PathBuf {
+    existing(std::env::var_os("BARELLAMA").map_or_else(|| root().join("target/tool/barellama"), PathBuf::from))
+}
+
+/// The Python with the official MCP SDK.
+#[must_use]
+pub fn mcp_python() -> PathBuf {
+    work_file("venv/bin/python")
+}
+
+/// A script of the MCP clients.
+#[must_use]
+pub fn mcp_client(name: &str) -> PathBuf {
+    existing(root().join("tests/mcp_client").join(name))
+}
+
 /// A file of reference data.
 #[must_use]
 pub fn reference(name: &str) -> PathBuf {

@@ -62,6 +62,7 @@ pub struct Setup {
     image: PathBuf,
     placed_model: Option<PathBuf>,
     card: Option<PathBuf>,
+    serial_socket: Option<PathBuf>,
     extra: Vec<String>,
     time_limit: Duration,
 }
@@ -95,6 +96,13 @@ impl Setup {
         self
     }
 
+    /// The serial line at a Unix-domain socket that others connect to. What the board sends is still read here; typing is for others.
+    #[must_use]
+    pub fn serial_socket(mut self, path: &Path) -> Self {
+        self.serial_socket = Some(path.to_owned());
+        self
+    }
+
     /// How long the machine may run before it is killed; 40 minutes if nothing is said.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
@@ -116,7 +124,15 @@ impl Setup {
                 .args(["-M", &format!("virt,gic-version=2{options}"), "-cpu", processor])
                 .args(["-smp", "4", "-m", "512M", "-nic", "none"]),
         };
-        command.args(["-display", "none", "-monitor", "none", "-serial", "stdio"]);
+        command.args(["-display", "none", "-monitor", "none"]);
+        match &self.serial_socket {
+            None => command.args(["-serial", "stdio"]),
+            Some(path) => {
+                let options = "server=on,wait=off,logfile=/dev/stdout";
+                let socket = format!("socket,id=board,path={},{options}", path.display());
+                command.args(["-chardev", &socket, "-serial", "chardev:board"])
+            }
+        };
         command.args(["-semihosting-config", "enable=on,target=native"]);
         command.arg("-kernel").arg(&self.image);
         if let Some(model) = &self.placed_model {
@@ -192,6 +208,7 @@ impl Machine {
             image: artifacts::kernel_image(),
             placed_model: None,
             card: None,
+            serial_socket: None,
             extra: Vec::new(),
             time_limit: Duration::from_secs(2400),
         }
