@@ -49,6 +49,8 @@ pub struct Console {
     pub out: SerialWriter,
     /// Whether the row above the editor's is the progress bar.
     is_bar_above: bool,
+    /// Whether the engine's text ended within a row.
+    is_row_open: bool,
 }
 
 /// Turns newlines into the line ends of a terminal.
@@ -124,6 +126,7 @@ impl Console {
             line: Some(LINE.take()),
             out,
             is_bar_above: false,
+            is_row_open: false,
         }
     }
 }
@@ -212,7 +215,7 @@ impl Kernel {
             Origin::Conversation => self.end_turn(outcome),
             Origin::Completion => self.print_statistics(outcome),
             Origin::Score => self.print_score_end(outcome),
-            Origin::Command => {}
+            Origin::Command => self.end_row(),
             Origin::Autorun => return self.end_autorun_prompt(outcome),
             Origin::Mcp(ticket) => return self.mcp.finish(ticket, outcome),
         }
@@ -438,7 +441,15 @@ impl Kernel {
         }
     }
 
+    /// The prompt starts a row, whatever the text before it ended with.
+    fn end_row(&mut self) {
+        if core::mem::take(&mut self.console.is_row_open) {
+            self.print(|out| out.write_str("\r\n"));
+        }
+    }
+
     fn print_statistics(&mut self, outcome: &Outcome) {
+        self.console.is_row_open = false;
         self.print(|out| {
             out.write_str("\r\n")?;
             report::answer_statistics(outcome, out)
@@ -507,6 +518,7 @@ impl Kernel {
     /// Prints text that the engine made: newlines become line ends, other control characters are not passed on, so that a model
     /// cannot drive the terminal.
     fn print_engine_text(&mut self, text: &str) {
+        self.console.is_row_open = text.chars().next_back().map_or(self.console.is_row_open, |last| last != '\n');
         self.print(|out| {
             for character in text.chars() {
                 match character {
