@@ -44,6 +44,14 @@ pub fn disable() {
     unsafe { core::arch::asm!("msr daifset, #2", options(nostack)) };
 }
 
+/// Lets the interrupts that are pending be handled, then masks IRQ again. The barrier in between matters: without a context
+/// synchronization a core may retire both writes to the mask before it takes the interrupt (Arm ARM D1.3.6).
+pub fn serve_pending() {
+    enable();
+    barrier::isb(barrier::SY);
+    disable();
+}
+
 /// Sleeps until an interrupt is pending, also while it is masked: with the mask on, a condition can be checked and slept upon
 /// without losing the wake-up in between. All earlier accesses are complete before the core sleeps.
 pub fn wait_for_interrupt() {

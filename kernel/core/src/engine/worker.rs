@@ -61,8 +61,7 @@ fn run_engine(core: usize) {
 /// Lets the pending interrupt that ended the stay in EL0 be handled.
 fn serve_interrupts(core: usize, context: &UserContext) {
     TEAM.note_pc(core, context.pc);
-    interrupts::enable();
-    interrupts::disable();
+    interrupts::serve_pending();
 }
 
 fn serve(core: usize, arguments: &Arguments) -> Result<u64, CallError> {
@@ -95,6 +94,5 @@ fn sleep_unless(condition: impl Fn() -> bool) {
 /// Sleeps with interrupts masked, then lets them be handled.
 fn sleep_once() {
     interrupts::wait_for_interrupt();
-    interrupts::enable();
-    interrupts::disable();
+    interrupts::serve_pending();
 }
