@@ -211,7 +211,11 @@ impl Kernel {
         if !TEAM.are_workers_idle() {
             return false;
         }
-        let Some(fault) = TEAM.take_fault() else { return false };
+        let Some(mut fault) = TEAM.take_fault() else { return false };
+        if fault.report.request_id == 0 {
+            // Cores 1 to 3 do not know the requests: the table is core 0's.
+            fault.report.request_id = self.request_in_flight();
+        }
         let consequence = self.judge_fault();
         self.report_fault(&fault, consequence);
         self.end_all_requests();
