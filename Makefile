@@ -25,6 +25,8 @@ QEMU := qemu-system-aarch64
 QEMU_AT_ONCE ?= 1
 # Narrows `make test-qemu`.
 TESTS ?=
+# Narrows `make bench` to some of its topics.
+ONLY ?=
 # --locked refuses to change Cargo.lock.
 LOCKED ?=
 
@@ -171,8 +173,8 @@ test-qemu: image attack-image twins-image $(DTBS) $(SMOLLM2) $(MCP_SDK) ## the t
 	BARELLAMA_WORK=$(abspath $(WORK)) BARELLAMA=$(abspath $(HOST_TOOL)) RUST_TEST_THREADS=$(QEMU_AT_ONCE) \
 		$(HOST_CARGO) test $(LOCKED) --no-fail-fast -p barellama-tests $(TESTS)
 
-bench: image $(DTB) $(SMOLLM2) ## prints the figures of the README, measured in QEMU
-	@$(HOST_CARGO) run --quiet $(LOCKED) -p barellama-tests --bin bench
+bench: image $(DTB) $(SMOLLM2) ## prints the figures of the README, measured in QEMU; ONLY="speed card" a part
+	@$(HOST_CARGO) run --quiet $(LOCKED) -p barellama-tests --bin bench -- $(ONLY)
 
 check: check-format check-lints check-dependencies check-kernel check-reproducible ## what must hold for every change
 
