@@ -125,7 +125,7 @@ impl fmt::Display for StorageError {
             }
             Self::NoModel => write!(
                 formatter,
-                "the card has no model: copy a *.gguf file to its first FAT partition, or into the folder models there"
+                "the card has no model: copy a *.gguf file to its first FAT partition, or into a folder there"
             ),
             Self::FileNotFound => write!(formatter, "the card has no file of this name"),
             Self::Empty => write!(formatter, "the file is empty: copy it to the card again"),

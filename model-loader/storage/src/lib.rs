@@ -5,6 +5,7 @@
 //!    SdCard                   card        start step by step, multi-block reads, retries
 //!      CachedBlocks           cache       two read-ahead lines for small reads
 //!        Volume               volume      partition -> FAT geometry -> directories -> files
+//!          Listing            listing     folder by folder, what ends in .gguf
 //!          Load               load        checked chain -> runs of clusters -> destination
 //!  Storage                    storage     all of it, as the kernel loop calls it
 //! ```
@@ -22,6 +23,7 @@ mod directory;
 pub mod error;
 pub mod fat;
 pub mod host;
+pub mod listing;
 pub mod load;
 pub mod partition;
 pub mod storage;

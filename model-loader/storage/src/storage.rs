@@ -7,8 +7,9 @@ use crate::card::{CardInfo, CardStep, ReadCounters, SdCard};
 use crate::checksum;
 use crate::error::StorageError;
 use crate::host::SdHost;
+use crate::listing::{Listing, ModelFile, Models};
 use crate::load::{Destination, Load, LoadStep};
-use crate::volume::{ModelFile, Models, Volume};
+use crate::volume::Volume;
 
 /// The most controllers that are tried.
 pub const HOSTS_MAX: usize = 2;
@@ -29,10 +30,8 @@ pub struct Storage<H> {
     blocks: CachedBlocks<Slots<H>>,
     phase: Phase,
     volume: Option<Volume>,
-    models: Models,
+    listing: Listing,
 }
-
-const NO_MODELS: Models = Models { list: heapless::Vec::new(), omitted: 0 };
 
 #[derive(Clone, Copy)]
 enum Phase {
@@ -51,7 +50,7 @@ impl<H: SdHost> Storage<H> {
             blocks: CachedBlocks::new(Slots { cards: heapless::Vec::new(), active: 0, error: CardError::NoCard }),
             phase: Phase::Start,
             volume: None,
-            models: NO_MODELS,
+            listing: Listing::new(),
         }
     }
 
@@ -64,7 +63,7 @@ impl<H: SdHost> Storage<H> {
     }
 
     /// Goes on: starts the card, mounts it, lists its models. A step waits for at most about a millisecond, except that mounting
-    /// and listing read a few blocks. `now_ns` is a monotonic clock.
+    /// and listing read a few blocks (one folder a step). `now_ns` is a monotonic clock.
     pub fn step(&mut self, now_ns: u64) -> StorageStep {
         match self.advance(now_ns) {
             Ok(phase) => self.phase = phase,
@@ -83,7 +82,7 @@ impl<H: SdHost> Storage<H> {
         self.blocks.reader().restart();
         self.phase = Phase::Start;
         self.volume = None;
-        self.models = NO_MODELS;
+        self.listing = Listing::new();
     }
 
     /// What is known of the card, once it is started.
@@ -98,7 +97,7 @@ impl<H: SdHost> Storage<H> {
 
     /// The models on the card; empty before [`StorageStep::Ready`].
     pub fn models(&self) -> &Models {
-        &self.models
+        self.listing.models()
     }
 
     /// The first model.
@@ -107,7 +106,7 @@ impl<H: SdHost> Storage<H> {
     /// [`StorageError::NoModel`], [`StorageError::NotReady`], or why the storage failed.
     pub fn first_model(&self) -> Result<&ModelFile, StorageError> {
         self.mounted()?;
-        self.models.list.first().ok_or(StorageError::NoModel)
+        self.models().list.first().ok_or(StorageError::NoModel)
     }
 
     /// Reads a whole small file; returns its size in bytes.
@@ -163,8 +162,8 @@ impl<H: SdHost> Storage<H> {
                 Ok(Phase::List)
             }
             (Phase::List, Some(volume)) => {
-                self.models = volume.find_models(&mut self.blocks)?;
-                Ok(Phase::Ready)
+                let is_done = self.listing.step(&volume, &mut self.blocks)?;
+                Ok(if is_done { Phase::Ready } else { Phase::List })
             }
             (phase, _) => Ok(phase),
         }

@@ -2,39 +2,16 @@
 
 use crate::block::{BLOCK_BYTES, BlockReader};
 use crate::cache::CachedBlocks;
-use crate::directory::{Directory, Tree};
+use crate::directory::Tree;
 use crate::error::StorageError;
 use crate::fat::chain::{ChainFault, ChainWalk, WalkError};
 use crate::fat::geometry::Geometry;
+use crate::listing::{Listing, Models};
 use crate::partition;
 use core::ops::ControlFlow;
 
-/// How many models are listed.
-pub const MODELS_MAX: usize = 16;
 /// The longest path that is listed, in bytes.
 pub const PATH_BYTES_MAX: usize = 264;
-const MODELS_DIRECTORY: &str = "models";
-const MODEL_SUFFIX: &str = ".gguf";
-/// What macOS leaves beside each file that it copies.
-const RESOURCE_FORK_PREFIX: &str = "._";
-
-/// A model on the card.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModelFile {
-    /// Where it lies, for [`Volume::open`].
-    pub path: heapless::String<PATH_BYTES_MAX>,
-    /// Its size in bytes.
-    pub bytes: u32,
-}
-
-/// The models on the card.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Models {
-    /// In the order of their paths, those of the root first.
-    pub list: heapless::Vec<ModelFile, MODELS_MAX>,
-    /// How many more there are that the list has no room for.
-    pub omitted: u32,
-}
 
 /// Where a file lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,26 +68,32 @@ impl Volume {
         &self.geometry
     }
 
-    /// The `*.gguf` of the root and of the folder `models`. The list may be empty.
+    /// All models at once; see [`Listing::step`] for how they are found and what goes wrong.
     ///
     /// # Errors
-    /// [`StorageError::Read`], [`StorageError::Directory`] or [`StorageError::DirectoryDamaged`]; a damaged `models` is an
-    /// error only if the root has no model.
+    /// See [`Listing::step`].
     pub fn find_models<R: BlockReader>(&self, blocks: &mut CachedBlocks<R>) -> Result<Models, StorageError> {
-        let mut models = Models::default();
-        let (mut tree, root) = Tree::open(blocks, self.geometry)?;
-        list_models(&tree, root, "", &mut models)?;
-        let in_root = models.list.len();
-        let inner = tree.descend(root, MODELS_DIRECTORY);
-        match inner.and_then(|directory| list_models(&tree, directory, "models/", &mut models)) {
-            Ok(()) | Err(StorageError::FileNotFound) => {}
-            Err(_) if in_root > 0 => {}
-            Err(error) => return Err(error),
+        let mut listing = Listing::new();
+        while !listing.step(self, blocks)? {}
+        Ok(listing.models().clone())
+    }
+
+    /// Calls `visit` with name, whether it is a folder, and size in bytes of everything in a folder; the root is the empty path.
+    ///
+    /// # Errors
+    /// [`StorageError::FileNotFound`] if there is no such folder, [`StorageError::Read`], [`StorageError::Directory`] or
+    /// [`StorageError::DirectoryDamaged`].
+    pub(crate) fn each_entry<R: BlockReader>(
+        &self,
+        blocks: &mut CachedBlocks<R>,
+        folder: &str,
+        mut visit: impl FnMut(&str, bool, u32) -> ControlFlow<()>,
+    ) -> Result<(), StorageError> {
+        let (mut tree, mut directory) = Tree::open(blocks, self.geometry)?;
+        for part in folder.split('/').filter(|part| !part.is_empty()) {
+            directory = tree.descend(directory, part)?;
         }
-        let (first, second) = models.list.split_at_mut(in_root);
-        first.sort_unstable_by(|left, right| left.path.cmp(&right.path));
-        second.sort_unstable_by(|left, right| left.path.cmp(&right.path));
-        Ok(models)
+        tree.each(directory, |name, found| visit(name, found.is_directory, found.bytes))
     }
 
     /// Finds a file by its path from the root, parts separated by `/`, without regard to the case of ASCII letters.
@@ -163,29 +146,4 @@ impl Volume {
         }
         Ok(bytes)
     }
-}
-
-fn list_models<R: BlockReader>(
-    tree: &Tree<'_, R>,
-    directory: Directory,
-    prefix: &str,
-    models: &mut Models,
-) -> Result<(), StorageError> {
-    tree.each(directory, |name, found| {
-        if found.is_directory || !is_model_name(name) {
-            return ControlFlow::Continue(());
-        }
-        let mut path = heapless::String::new();
-        let fits = path.push_str(prefix).and_then(|()| path.push_str(name)).is_ok();
-        if !fits || models.list.push(ModelFile { path, bytes: found.bytes }).is_err() {
-            models.omitted = models.omitted.saturating_add(1);
-        }
-        ControlFlow::Continue(())
-    })
-}
-
-fn is_model_name(name: &str) -> bool {
-    let suffix_start = name.len().checked_sub(MODEL_SUFFIX.len());
-    let suffix = suffix_start.and_then(|start| name.get(start..));
-    suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(MODEL_SUFFIX)) && !name.starts_with(RESOURCE_FORK_PREFIX)
 }

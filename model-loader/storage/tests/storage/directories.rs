@@ -6,7 +6,7 @@ use crate::images::{
 };
 use barellama_storage::StorageError;
 use barellama_storage::fat::chain::ChainFault;
-use barellama_storage::volume::MODELS_MAX;
+use barellama_storage::listing::{FOLDERS_MAX, MODELS_MAX};
 use fatfs::FatType;
 
 fn paths(image: Vec<u8>) -> Vec<String> {
@@ -37,8 +37,63 @@ fn what_only_looks_like_a_model_is_left_out() {
         file_system.root_dir().create_dir("folder.gguf").unwrap();
         write_file(file_system, "MODEL.GGU", b"x");
         write_file(file_system, "ä.GgUf", b"x");
+        file_system.root_dir().create_dir(".Trashes").unwrap();
+        write_file(file_system, ".Trashes/deleted.gguf", b"x");
     });
     assert_eq!(paths(image), ["ä.GgUf"]);
+}
+
+#[test]
+fn models_are_found_in_every_folder_those_near_the_root_first() {
+    let image = image(LARGE_BYTES, FatType::Fat32, 512, |file_system| {
+        for folder in
+            ["overlays", "a", "a/deeper", "a/deeper/still", "a/deeper/still/than", "a/deeper/still/than/paths"]
+        {
+            file_system.root_dir().create_dir(folder).unwrap();
+        }
+        for path in ["a/deeper/still/3.gguf", "a/deeper/2.gguf", "a/1 b.gguf", "z.gguf", "a/1 a.gguf"] {
+            write_file(file_system, path, b"x");
+        }
+    });
+    assert_eq!(paths(image), ["z.gguf", "a/1 a.gguf", "a/1 b.gguf", "a/deeper/2.gguf", "a/deeper/still/3.gguf"]);
+}
+
+#[test]
+fn folders_without_room_are_counted() {
+    let image = image(SMALL_BYTES, FatType::Fat16, 512, |file_system| {
+        for number in 0..FOLDERS_MAX + 4 {
+            file_system.root_dir().create_dir(&format!("folder {number:02}")).unwrap();
+        }
+        write_file(file_system, "folder 30/last.gguf", b"x");
+        write_file(file_system, "folder 31/unseen.gguf", b"x");
+    });
+    with_volume(image, |volume, blocks| {
+        let models = volume.find_models(blocks).unwrap();
+        assert_eq!(models.list.iter().map(|model| model.path.as_str()).collect::<Vec<_>>(), ["folder 30/last.gguf"]);
+        assert_eq!(models.folders_omitted, 5);
+        assert_eq!(volume.open(blocks, "folder 31/unseen.gguf").unwrap().bytes, 1);
+    });
+}
+
+#[test]
+fn a_folder_that_contains_itself_does_not_hide_models_or_hang() {
+    let mut image = image(SMALL_BYTES, FatType::Fat16, 512, |file_system| {
+        file_system.root_dir().create_dir("outer").unwrap();
+        file_system.root_dir().create_dir("outer/inner").unwrap();
+        write_file(file_system, "outer/model.gguf", b"x");
+    });
+    let outer = first_cluster_of_entry(&image, b"OUTER      ");
+    let inner = entry_offset(&image, b"INNER      ");
+    image[inner + 26..inner + 28].copy_from_slice(&outer.to_le_bytes());
+    let found = paths(image);
+    assert_eq!(found[0], "outer/model.gguf");
+    assert!(found.len() <= MODELS_MAX && found.iter().all(|path| path.ends_with("/model.gguf")), "{found:?}");
+}
+
+/// Cluster by the directory entry of a folder on FAT16.
+fn first_cluster_of_entry(image: &[u8], short_name: &[u8; 11]) -> u16 {
+    let entry = entry_offset(image, short_name);
+    u16::from_le_bytes([image[entry + 26], image[entry + 27]])
 }
 
 #[test]
