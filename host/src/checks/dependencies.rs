@@ -25,7 +25,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("barellama-attacker", &["barellama-abi"]),
     ("barellama-twins", &["barellama-abi", "barellama-engine"]),
     ("barellama", &["barellama-mcp"]),
-    ("barellama-tests", &["barellama"]),
+    ("barellama-models", &["barellama-gguf"]),
+    ("barellama-tests", &["barellama", "barellama-models"]),
 ];
 
 /// Why the check failed.
