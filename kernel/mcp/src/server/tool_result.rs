@@ -109,8 +109,9 @@ fn decode_rate(outcome: &Outcome, formatter: &mut fmt::Formatter<'_>) -> fmt::Re
 
 /// A member with tokens per second in hundredths, left out if nothing was measured. The kernel has no floating point unit.
 fn rate(name: &str, tokens: u32, duration_ns: u64, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-    const HUNDREDTHS_NS: u64 = 100_000_000_000;
-    match (u64::from(tokens) * HUNDREDTHS_NS).checked_div(duration_ns) {
+    const HUNDREDTHS_NS: u128 = 100_000_000_000;
+    // The engine says both numbers: no product of them may overflow.
+    match (u128::from(tokens) * HUNDREDTHS_NS).checked_div(u128::from(duration_ns)) {
         Some(hundredths) if tokens > 0 => {
             write!(formatter, ",\"{name}\":{}.{:02}", hundredths / 100, hundredths % 100)
         }
