@@ -53,6 +53,22 @@ impl Call {
             _ => return None,
         })
     }
+
+    /// The call's name for people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::WaitForWork => "wait_for_work",
+            Self::Emit => "emit",
+            Self::Log => "log",
+            Self::Clock => "clock",
+            Self::Progress => "progress",
+            Self::Finish => "finish",
+            Self::Seal => "seal",
+            Self::Park => "park",
+            Self::Wake => "wake",
+        }
+    }
 }
 
 /// Number of calls; numbers run from 0.

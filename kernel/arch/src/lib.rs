@@ -17,6 +17,7 @@
 #![no_std]
 
 pub mod boot;
+pub mod checksum;
 pub mod page_table;
 pub mod syndrome;
 pub mod user;
@@ -26,6 +27,8 @@ mod table_plan;
 
 #[cfg(target_os = "none")]
 pub mod cache;
+#[cfg(target_os = "none")]
+pub mod canary;
 #[cfg(target_os = "none")]
 pub mod cores;
 #[cfg(target_os = "none")]

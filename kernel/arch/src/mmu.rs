@@ -3,14 +3,15 @@
 //! The boot assembly writes the kernel's tables with their final permissions; here mappings of devices and of the engine are added
 //! and changed. Only one core at a time changes tables; a lock sees to it, so interrupt handlers must not.
 
+use crate::checksum::Checksum;
 use crate::image;
-use crate::page_table::{Attributes, Table, Tables};
-use crate::table_plan::{FIRST_FREE, KERNEL_HALF, KERNEL_LEVEL_1, TABLES as TABLE_COUNT, USER_LEVEL_1};
+use crate::page_table::{Attributes, ENTRIES, Table, Tables};
+use crate::table_plan::{FIRST_FREE, KERNEL_HALF, KERNEL_LEVEL_1, TABLES as TABLE_COUNT, USER_LEVEL_1, WINDOW_LEVEL_3};
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{Readable, TTBR1_EL1};
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-pub use crate::page_table::{MapError, UserAccess};
+pub use crate::page_table::{MapError, Scan, UserAccess};
 pub use crate::window::WINDOW_SLICE_BYTES;
 pub use crate::window::{copy_to_physical, publish_physical_u64, with_physical, with_physical_mut, zero_physical};
 
@@ -160,6 +161,21 @@ pub fn physical_of<T: ?Sized>(object: &T) -> u64 {
 #[must_use]
 pub fn table_pages() -> (usize, usize) {
     (tables().used(), TABLE_COUNT)
+}
+
+/// A checksum of all tables in use, without the window's, which changes with each look at physical memory.
+#[must_use]
+pub fn tables_checksum() -> u64 {
+    let used = TABLES.iter().take(tables().used()).enumerate().filter(|(index, _)| *index != WINDOW_LEVEL_3);
+    used.flat_map(|(_, table)| (0..ENTRIES).map(|slot| table.entry(slot).load(Ordering::Relaxed)))
+        .fold(Checksum::new(), Checksum::word)
+        .value()
+}
+
+/// What the live tables allow: of the kernel's half, then of the engine's.
+#[must_use]
+pub fn scan_tables() -> [Scan; 2] {
+    [KERNEL_LEVEL_1, USER_LEVEL_1].map(|root| tables().scan(root))
 }
 
 /// What to add to an address of the image to get the physical one. TTBR1_EL1 tells where the first table really lies.

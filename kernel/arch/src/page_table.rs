@@ -162,6 +162,34 @@ impl Leaf {
     }
 }
 
+/// What the valid leaves of a half allow, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scan {
+    /// Pages and blocks.
+    pub leaves: u32,
+    /// Those that EL0 may reach.
+    pub for_user: u32,
+    /// Those that EL0 may execute.
+    pub user_executable: u32,
+    /// Those that EL1 may execute.
+    pub kernel_executable: u32,
+    /// Those that are writable and executable at some level: there must be none.
+    pub writable_and_executable: u32,
+}
+
+impl Scan {
+    /// AP[2:1] (7:6) says who may write, PXN (53) and UXN (54) who may not execute (Arm ARM D8.4.1).
+    fn note(&mut self, descriptor: u64) {
+        let has = |bits: u64| descriptor & bits != 0;
+        let is_executable = !has(Attributes::NO_USER_EXECUTION) || !has(Attributes::NO_KERNEL_EXECUTION);
+        self.leaves += 1;
+        self.for_user += u32::from(has(Attributes::USER));
+        self.user_executable += u32::from(!has(Attributes::NO_USER_EXECUTION));
+        self.kernel_executable += u32::from(!has(Attributes::NO_KERNEL_EXECUTION));
+        self.writable_and_executable += u32::from(is_executable && !has(Attributes::READ_ONLY));
+    }
+}
+
 /// The pool of tables, at a known physical address.
 pub struct Tables<'a> {
     pool: &'a [Table],
@@ -231,6 +259,26 @@ impl<'a> Tables<'a> {
     pub fn translate(&self, root: usize, address: u64) -> Option<u64> {
         let (entry, leaf) = self.find(root, address)?;
         Some((entry.load(Ordering::Acquire) & ADDRESS_BITS) + (address & (leaf.bytes() - 1)))
+    }
+
+    /// Looks at every valid leaf below a table of level 1.
+    pub fn scan(&self, root: usize) -> Scan {
+        let mut scan = Scan::default();
+        self.scan_level(root, 1, &mut scan);
+        scan
+    }
+
+    fn scan_level(&self, table: usize, level: u32, scan: &mut Scan) {
+        for slot in 0..ENTRIES {
+            let Some(entry) = self.entry(table, slot) else { return };
+            let descriptor = entry.load(Ordering::Acquire);
+            let is_table = level < 3 && descriptor & TABLE_OR_PAGE != 0;
+            match (descriptor & VALID != 0, is_table.then(|| self.next(table, slot)).flatten()) {
+                (false, _) => {}
+                (true, Some(next)) => self.scan_level(next, level + 1, scan),
+                (true, None) => scan.note(descriptor),
+            }
+        }
     }
 
     /// How many tables are in use.
@@ -488,6 +536,22 @@ mod tests {
             assert!(tables.translate(0, 0).is_some(), "the failed calls changed nothing");
             tables.unmap(0, 0, BLOCK).unwrap();
             assert_eq!(tables.translate(0, 0), None);
+        });
+    }
+
+    #[test]
+    fn a_scan_counts_what_leaves_allow() {
+        with_tables(8, |tables| {
+            tables.map(0, 0, 0, 2 * PAGE, Attributes::USER_TEXT).unwrap();
+            tables.map(0, 4 * PAGE, 0, PAGE, Attributes::KERNEL_TEXT).unwrap();
+            tables.map(0, GIB, 0, BLOCK, Attributes::USER_DATA).unwrap();
+            let scan = tables.scan(0);
+            let expected =
+                Scan { leaves: 4, for_user: 3, user_executable: 2, kernel_executable: 1, writable_and_executable: 0 };
+            assert_eq!(scan, expected);
+            let wrong = Attributes::USER_DATA.page_descriptor(0) & !Attributes::NO_USER_EXECUTION;
+            tables.find(0, 0).unwrap().0.store(wrong, Ordering::Relaxed);
+            assert_eq!(tables.scan(0).writable_and_executable, 1);
         });
     }
 

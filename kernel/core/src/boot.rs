@@ -1,7 +1,7 @@
 //! The order of things from the recognised board to the prompt. Read it like a list of contents.
 
 use barellama_arch::boot::BootFacts;
-use barellama_arch::{cores, interrupts, mmu, registers, timer};
+use barellama_arch::{canary, cores, interrupts, mmu, registers, timer};
 use barellama_shell::report::{self, BannerFacts};
 use static_cell::StaticCell;
 
@@ -41,6 +41,7 @@ enum NoEngine {
 pub fn start(mut machine: Machine, facts: &BootFacts) -> ! {
     heap::start();
     logging::start();
+    canary::plant();
     let serial = serial::start(machine.console);
     interrupt::start(machine.interrupts);
     let light = Light::new(machine.led);

@@ -3,7 +3,7 @@
 //! - [`platform`]: what a board gives.
 //! - [`boot`]: from the recognised board to the prompt.
 //! - [`kernel_loop`]: the one loop of core 0, with [`loading`], [`console`], [`mcp`], [`serving`], [`lifecycle`] and [`autorun`] as its parts.
-//! - [`engine`]: the program at EL0 as the kernel sees it.
+//! - [`engine`]: the program at EL0 as the kernel sees it; [`integrity`]: whether it left the kernel as it was.
 //! - [`memory_plan`], [`payload`], [`requests`], [`log_ring`], [`led`], [`facts`]: pure, tested on the PC.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -19,6 +19,8 @@ pub mod engine;
 pub mod facts;
 #[cfg(target_os = "none")]
 pub mod heap;
+#[cfg(target_os = "none")]
+pub mod integrity;
 #[cfg(target_os = "none")]
 pub mod interrupt;
 #[cfg(target_os = "none")]

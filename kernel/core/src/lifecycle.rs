@@ -10,6 +10,7 @@ use heapless::Deque;
 use crate::engine::main_thread::MainThread;
 use crate::engine::memory::{EngineMemory, ModelMapping};
 use crate::engine::team::{CapturedFault, TEAM};
+use crate::integrity::Sums;
 use crate::interrupt;
 use crate::kernel_loop::Kernel;
 use crate::led::Signal;
@@ -76,6 +77,8 @@ pub struct Lifecycle {
     pub fault_log: FaultLog,
     /// The last outcome.
     pub last_outcome: Outcome,
+    /// What the kernel's memory was like when the model was mapped or sealed.
+    pub sums: Option<Sums>,
     recent_faults_ns: Deque<u64, FAULTS_MAX>,
     longest_step_ns: u64,
     prepare_progress_ns: u64,
@@ -98,6 +101,7 @@ impl Lifecycle {
             requests_ended: 0,
             fault_log: FaultLog::default(),
             last_outcome: Outcome::default(),
+            sums: None,
             recent_faults_ns: Deque::new(),
             longest_step_ns: 0,
             prepare_progress_ns: 0,
@@ -195,6 +199,9 @@ impl Kernel {
             self.say(format_args!("The engine's memory could not be restored: {error}"));
             return;
         }
+        if !model.is_sealed() {
+            self.engine.sums = Some(Sums::take(Some(model)));
+        }
         self.engine.life = Life::Preparing;
         self.engine.prepare_progress_ns = timer::now_ns();
         TEAM.start(memory.entry(), self.engine.cores);
@@ -218,6 +225,7 @@ impl Kernel {
         }
         let consequence = self.judge_fault();
         self.report_fault(&fault, consequence);
+        self.expect_integrity();
         self.end_all_requests();
         match consequence {
             Consequence::Restart => self.restart(),
@@ -302,6 +310,20 @@ impl Kernel {
         let facts = FaultFacts { report, registers: Some(&registers), consequence };
         self.print(|out| report::fault(&facts, out));
         self.engine.fault_log.push(fault.clone(), consequence);
+    }
+
+    /// The part of the kernel's memory that is not what it was; `None` if all is well or nothing is known yet.
+    #[must_use]
+    pub fn changed_part(&self) -> Option<&'static str> {
+        self.engine.sums.as_ref()?.first_difference(&Sums::take(self.engine.model.as_ref()))
+    }
+
+    /// Goes on after a fault only if the kernel is what it was: nothing that it says could be trusted otherwise.
+    fn expect_integrity(&mut self) {
+        match self.changed_part() {
+            None => self.print(|out| out.write_str("    The kernel's memory is unchanged.\r\n")),
+            Some(part) => panic!("the kernel's {part} changed while the engine ran"),
+        }
     }
 
     fn end_all_requests(&mut self) {

@@ -7,6 +7,7 @@ use barellama_arch::timer;
 
 use crate::engine::calls::{self, Arguments};
 use crate::engine::main_thread::State;
+use crate::integrity::Sums;
 use crate::kernel_loop::Kernel;
 use crate::lifecycle::Life;
 use crate::requests::{Origin, Stage};
@@ -67,6 +68,10 @@ impl Kernel {
         let kind = EmitKind::from_number(kind).ok_or(CallError::BadArgument)?;
         let mut buffer = [0; EMIT_BYTES_MAX as usize];
         let bytes = calls::copy_in(address, length, &mut buffer)?;
+        if kind == EmitKind::Error {
+            // Printed as one sentence of the kernel: nothing that a terminal would act on may be in it.
+            bytes.iter_mut().filter(|byte| byte.is_ascii_control()).for_each(|byte| *byte = b' ');
+        }
         let text = core::str::from_utf8(bytes).map_err(|_| CallError::BadArgument)?;
         if id == PREPARATION {
             self.deliver_report(kind, text);
@@ -158,6 +163,7 @@ impl Kernel {
             return Err(CallError::BadArgument);
         }
         model.seal().map_err(|_| CallError::NotAllowed)?;
+        self.engine.sums = Some(Sums::take(Some(model)));
         Ok(0)
     }
 }

@@ -1,6 +1,7 @@
 //! `/status` and `/mem`: the facts that the tables are made of.
 
 use barellama_abi::layout::{ARENA_BASE, CORES_MAX, MODEL_BASE, RINGS_BASE, STACK_BYTES, stack_top};
+use barellama_abi::syscall::Call;
 use barellama_arch::{mmu, timer};
 use barellama_shell::report::{self, Access, MemoryRow, ModelFacts, StatusFacts};
 use heapless::Vec;
@@ -53,7 +54,41 @@ impl Kernel {
         // The serial line takes everything.
         let _ = report::status(&facts, &mut out);
         self.console.editor.after_output(&mut out);
-        log::info!("calls by number {:?}, refused {}", calls::counts(), calls::refused_total());
+        self.print_audit();
+    }
+
+    /// What the engine asked for, and whether the kernel is what it was.
+    fn print_audit(&mut self) {
+        let [kernel, user] = mmu::scan_tables();
+        let changed = self.changed_part();
+        let sums = self.engine.sums;
+        self.print(|out| {
+            write!(out, "system calls ")?;
+            for (number, count) in calls::counts().into_iter().enumerate() {
+                let name = Call::from_number(number as u64).map_or("", Call::name);
+                write!(out, " {name} {count},")?;
+            }
+            write!(out, " refused {}\r\n", calls::refused_total())?;
+            write!(
+                out,
+                "mappings     kernel {} (executable {}), engine {} (executable {}), writable and executable {}\r\n",
+                kernel.leaves,
+                kernel.kernel_executable,
+                user.leaves,
+                user.user_executable,
+                kernel.writable_and_executable + user.writable_and_executable
+            )?;
+            write!(
+                out,
+                "             for EL0 in the kernel's half {}, for EL1 to execute in the engine's half {}\r\n",
+                kernel.for_user, user.kernel_executable
+            )?;
+            match (sums, changed) {
+                (None, _) => out.write_str("integrity    not known before a model is mapped\r\n"),
+                (Some(sums), None) => write!(out, "integrity    unchanged, {:016x}\r\n", sums.total()),
+                (Some(_), Some(part)) => write!(out, "integrity    CHANGED: {part}\r\n"),
+            }
+        });
     }
 
     /// Prints who may see which memory.

@@ -97,7 +97,7 @@ pub fn may_leave_park(core: usize, arguments: &Arguments) -> Result<bool, CallEr
 }
 
 /// Copies the engine's bytes once; everything is checked on the copy.
-pub fn copy_in(address: u64, length: u64, buffer: &mut [u8]) -> Result<&[u8], CallError> {
+pub fn copy_in(address: u64, length: u64, buffer: &mut [u8]) -> Result<&mut [u8], CallError> {
     let slice = UserSlice::new(address, length).map_err(|_| CallError::BadAddress)?;
     let destination = buffer.get_mut(..slice.bytes()).ok_or(CallError::BadArgument)?;
     slice.copy_from(destination).map_err(|_| CallError::BadAddress)?;
