@@ -39,6 +39,12 @@ impl Autorun {
         }
     }
 
+    /// Whether prompts of the file are being answered.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.is_running
+    }
+
     /// Keeps why the current prompt failed.
     pub fn note_error(&mut self, text: &str) {
         self.error.clear();

@@ -16,6 +16,7 @@ use static_cell::ConstStaticCell;
 
 use crate::kernel_loop::Kernel;
 use crate::lifecycle::Life;
+use crate::loading::Asker;
 use crate::logging;
 use crate::requests::{Entry, Origin};
 use crate::serial::SerialWriter;
@@ -139,6 +140,7 @@ impl Kernel {
 
     /// Gives a received byte to the editor and carries out what it completes.
     pub fn receive(&mut self, byte: u8) {
+        self.note_typing();
         let mut out = self.console.out;
         match self.console.editor.feed(byte, &mut out) {
             Some(event) => {
@@ -164,15 +166,26 @@ impl Kernel {
 
     /// Draws the progress bar above the editor's row; over the bar that is there, if nothing was printed since.
     pub fn draw_load(&mut self, facts: &report::LoadFacts) {
+        self.draw_bar(|out| {
+            report::load_progress(facts, out)?;
+            out.write_str("\r\n")
+        });
+        self.console.is_bar_above = true;
+    }
+
+    /// Draws over the progress bar what was reached.
+    pub fn draw_load_end(&mut self, facts: &report::LoadFacts) {
+        self.draw_bar(|out| report::load_done(facts, out));
+    }
+
+    fn draw_bar(&mut self, write: impl FnOnce(&mut dyn Write) -> fmt::Result) {
         let is_bar_above = core::mem::replace(&mut self.console.is_bar_above, false);
         self.print(|out| {
             if is_bar_above {
                 out.write_str(CURSOR_UP)?;
             }
-            report::load_progress(facts, out)?;
-            out.write_str("\r\n")
+            write(out)
         });
-        self.console.is_bar_above = true;
     }
 
     /// Output of a request, in the way its origin wants it.
@@ -196,7 +209,10 @@ impl Kernel {
     /// Output of the preparation of the model.
     pub fn deliver_report(&mut self, kind: EmitKind, text: &str) {
         match kind {
-            EmitKind::Error => self.say(format_args!("The model was refused: {}", text.trim_end())),
+            EmitKind::Error => {
+                self.loading.note_problem(text.trim_end());
+                self.say(format_args!("The model was refused: {}", text.trim_end()));
+            }
             _ => {
                 for line in text.lines() {
                     log::info!("{line}");
@@ -237,7 +253,7 @@ impl Kernel {
         match submitted {
             Ok(()) => true,
             Err(refusal) => {
-                self.deliver_error(origin, refusal.sentence(self.engine.life));
+                self.deliver_error(origin, self.refusal_sentence(refusal));
                 false
             }
         }
@@ -267,7 +283,19 @@ impl Kernel {
         Ok(())
     }
 
-    fn deliver_error(&mut self, origin: Origin, text: &str) {
+    /// Why a request cannot be handed to the engine now.
+    #[must_use]
+    pub fn refusal_sentence(&self, refusal: Refusal) -> &'static str {
+        match (refusal, self.engine.life) {
+            (Refusal::NotReady, Life::NoModel) if self.loading.is_busy() => {
+                "The engine cannot answer now: a model is on its way; ask again when it is ready."
+            }
+            (refusal, life) => refusal.sentence(life),
+        }
+    }
+
+    /// Tells whoever sent a request why it ends without an answer.
+    pub fn deliver_error(&mut self, origin: Origin, text: &str) {
         log::warn!("request refused: {}", text.trim_end());
         match origin {
             Origin::Score => self
@@ -279,6 +307,7 @@ impl Kernel {
     }
 
     fn interrupt_requests(&mut self) {
+        self.cancel_load(Asker::Console);
         let now_ns = timer::now_ns();
         for origin in [Origin::Conversation, Origin::Completion, Origin::Command, Origin::Score, Origin::Autorun] {
             let asked = self.requests.cancel(origin, now_ns);
@@ -287,7 +316,7 @@ impl Kernel {
     }
 
     /// Shows the prompt; carries out lines that were typed ahead.
-    fn next_line(&mut self) {
+    pub fn next_line(&mut self) {
         let mut out = self.console.out;
         if let Some(Event::Line) = self.console.editor.redraw(PROMPT, &mut out) {
             self.carry_out_lines();
@@ -313,6 +342,9 @@ impl Kernel {
 
     /// Carries out a line. Returns whether the engine works for it now.
     fn carry_out(&mut self, line: &str) -> bool {
+        if self.answer_menu(line) {
+            return false;
+        }
         match command::parse(line) {
             Ok(command) => self.execute(command),
             Err(error) => {
@@ -330,6 +362,8 @@ impl Kernel {
             Command::Status => self.print_status(),
             Command::Memory => self.print_memory(),
             Command::Model => return self.submit_plain(Origin::Command, RequestKind::Describe),
+            Command::Models => self.print_models(),
+            Command::Load(name) => return self.load(name),
             Command::Reset => return self.reset_conversation(),
             Command::Log => self.print_log(),
             Command::Reboot => self.reboot(),
@@ -424,6 +458,16 @@ impl Kernel {
         )
     }
 
+    fn load(&mut self, name: &str) -> bool {
+        match self.load_model(name, Asker::Console) {
+            Ok(()) => true,
+            Err(refusal) => {
+                self.print(|out| write!(out, "Not loaded: {refusal}.\r\n"));
+                false
+            }
+        }
+    }
+
     fn reset_conversation(&mut self) -> bool {
         self.console.conversation.clear();
         self.print(|out| out.write_str("The conversation was forgotten.\r\n"));
@@ -496,6 +540,7 @@ impl Kernel {
             Ok(info) => {
                 let when = match info.applies {
                     Applies::NextRequest => "from the next request on",
+                    Applies::NextLoad => "from the next /load or boot on",
                     Applies::Boot => "from the next boot on",
                 };
                 let name = info.name;

@@ -109,6 +109,13 @@ impl Lifecycle {
         }
     }
 
+    /// Forgets what was known of a model that is gone.
+    pub fn forget_model(&mut self) {
+        self.life = Life::NoModel;
+        self.last_outcome = Outcome::default();
+        self.longest_step_ns = 0;
+    }
+
     /// Notes a step of the engine, for the budget and against the deadline.
     pub fn note_step(&mut self, since_ns: u64, now_ns: u64) {
         self.longest_step_ns = self.longest_step_ns.max(now_ns.saturating_sub(since_ns));

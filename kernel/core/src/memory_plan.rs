@@ -106,6 +106,35 @@ impl FreeMemory {
         Ok(taken)
     }
 
+    /// Gives back a range that was reserved, as far as it has whole pages of its own: a placed model that is not used any more.
+    ///
+    /// # Errors
+    /// [`PlanError::TooManyExtents`]; the range stays reserved then.
+    pub fn give_back(&mut self, range: PhysicalRange) -> Result<(), PlanError> {
+        let start = range.start.next_multiple_of(PAGE_BYTES);
+        let end = range.end() / PAGE_BYTES * PAGE_BYTES;
+        if start >= end {
+            return Ok(());
+        }
+        let mut joined = PhysicalRange { start, bytes: end - start };
+        let mut extents = Extents::new();
+        // What touches the range becomes one with it; the order stays ascending.
+        for extent in &self.extents {
+            if extent.end() < joined.start {
+                extents.push(*extent).map_err(|_| PlanError::TooManyExtents)?;
+            } else if extent.start <= joined.end() {
+                let first = joined.start.min(extent.start);
+                joined = PhysicalRange { start: first, bytes: joined.end().max(extent.end()) - first };
+            }
+        }
+        extents.push(joined).map_err(|_| PlanError::TooManyExtents)?;
+        for extent in self.extents.iter().filter(|extent| extent.start > joined.end()) {
+            extents.push(*extent).map_err(|_| PlanError::TooManyExtents)?;
+        }
+        self.extents = extents;
+        Ok(())
+    }
+
     /// How many bytes [`Self::take_blocks`] could take.
     #[must_use]
     pub fn whole_blocks_bytes(&self) -> u64 {
@@ -279,6 +308,26 @@ mod tests {
         assert_eq!(tail, PhysicalRange { start: 220 * MIB, bytes: MIB + 12_345 });
         assert_eq!(memory.model[1], PhysicalRange { start: to, bytes: 2 * BLOCK_BYTES });
         assert!(memory.arena.iter().all(|arena| !overlaps(*arena, file) && !overlaps(*arena, memory.model[1])));
+    }
+
+    #[test]
+    fn what_was_reserved_can_be_given_back() {
+        let hole = PhysicalRange { start: 128 * MIB, bytes: 93 * MIB };
+        let whole = FreeMemory::new(&PI_4_RAM, &[]).unwrap();
+        let mut free = FreeMemory::new(&PI_4_RAM, &[hole]).unwrap();
+        assert_eq!(free.extents().len(), 3);
+        free.give_back(hole).unwrap();
+        assert_eq!(free.extents(), whole.extents());
+        // Parts of pages stay with their neighbours.
+        let part = PhysicalRange { start: 128 * MIB + 5, bytes: 100 };
+        let mut free = pi_4();
+        let before = free.whole_blocks_bytes();
+        free.give_back(part).unwrap();
+        assert_eq!(free.whole_blocks_bytes(), before);
+        // What overlaps free memory is not counted twice.
+        free.give_back(PhysicalRange { start: 120 * MIB, bytes: 20 * MIB }).unwrap();
+        assert_eq!(free.extents().len(), 3);
+        assert_eq!(total_bytes(free.extents()), total_bytes(&PI_4_RAM) - 7 * MIB - 4096);
     }
 
     #[test]

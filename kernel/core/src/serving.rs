@@ -107,6 +107,7 @@ impl Kernel {
         }
         self.engine.life = Life::Ready;
         self.say(format_args!("Ready."));
+        self.end_load(true);
         self.begin_autorun();
     }
 
@@ -149,7 +150,7 @@ impl Kernel {
         }
         if outcome.stop_reason == StopReason::Error {
             self.engine.life = Life::Refused;
-            self.abandon_autorun();
+            self.end_load(false);
         }
         Ok(0)
     }

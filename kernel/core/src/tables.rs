@@ -9,6 +9,7 @@ use heapless::Vec;
 use crate::engine::calls;
 use crate::heap;
 use crate::kernel_loop::Kernel;
+use crate::lifecycle::Life;
 use crate::payload::SegmentAccess;
 use crate::platform::{Clock, PhysicalRange};
 
@@ -37,7 +38,7 @@ impl Kernel {
             arm_hz: firmware.clock_hz(Clock::Arm),
             cores: self.facts.cores,
             model,
-            engine: self.engine.life.name(),
+            engine: self.engine_state(),
             messages: self.console.conversation.messages().count(),
             requests: self.engine.requests_ended,
             generated_tokens: self.engine.generated_tokens,
@@ -89,6 +90,14 @@ impl Kernel {
                 (Some(_), Some(part)) => write!(out, "integrity    CHANGED: {part}\r\n"),
             }
         });
+    }
+
+    /// What the engine does, for people.
+    fn engine_state(&self) -> &'static str {
+        match self.engine.life {
+            Life::NoModel if self.loading.is_busy() => "a model is on its way",
+            life => life.name(),
+        }
     }
 
     /// Prints who may see which memory.

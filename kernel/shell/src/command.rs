@@ -30,6 +30,10 @@ pub enum Command<'a> {
     Memory,
     /// The model card and the plan of the arena.
     Model,
+    /// The models on the card.
+    Models,
+    /// Load another model.
+    Load(&'a str),
     /// All settings.
     Settings,
     /// One setting.
@@ -95,11 +99,13 @@ const fn info(name: &'static str, arguments: &'static str, meaning: &'static str
 }
 
 /// Every command, in the order of the help.
-pub const COMMANDS: [CommandInfo; 15] = [
+pub const COMMANDS: [CommandInfo; 17] = [
     info("help", "", "this list"),
     info("status", "", "model, engine, speed, temperature, faults"),
     info("mem", "", "memory map"),
     info("model", "", "model card and plan of the arena"),
+    info("models", "", "models on the card, and which one is loaded"),
+    info("load", "NAME | NUMBER", "load another model of the card, without a reboot"),
     info("set", "[KEY [VALUE]]", "show or change settings"),
     info("system", "[TEXT | -]", "show, set or (with -) remove the system prompt"),
     info("reset", "", "forget the conversation"),

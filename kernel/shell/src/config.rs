@@ -19,6 +19,10 @@ pub const FILE_NAME: &str = "barellama.txt";
 pub const BYTES_MAX: usize = 16 << 10;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+/// What Windows calls "Unicode", in both byte orders.
+const UTF_16_MARKS: [&[u8]; 2] = [b"\xFF\xFE", b"\xFE\xFF"];
+/// So many lines are reported one by one: a file that is something else entirely must not fill the screen.
+const PROBLEMS_MAX: u32 = 16;
 const SHOWN_KEY_CHARACTERS: usize = 24;
 /// More than there are settings.
 const SETTINGS_MAX: usize = 64;
@@ -37,8 +41,14 @@ pub struct Problem<'a> {
 pub enum ProblemKind<'a> {
     /// The file is longer than [`BYTES_MAX`]; this line and what follows are not read.
     TooLarge,
+    /// The file is UTF-16; nothing of it is read.
+    Utf16,
     /// The line is not UTF-8.
     NotUtf8,
+    /// The line has a control character, which the console would have to print.
+    ControlCharacter,
+    /// This line and so many others behind it cannot be used either.
+    More(u32),
     /// The line has no `=`.
     NoEqualsSign,
     /// The setting was set by an earlier line too; this one counts.
@@ -61,6 +71,12 @@ impl fmt::Display for Problem<'_> {
             ProblemKind::TooLarge => {
                 write!(formatter, "the file is longer than {BYTES_MAX} bytes, the rest is not read")
             }
+            ProblemKind::Utf16 => formatter.write_str("the file is UTF-16, nothing is read: save it as UTF-8"),
+            ProblemKind::ControlCharacter => formatter.write_str("a control character, the line is ignored"),
+            ProblemKind::More(1) => formatter.write_str("cannot be used either"),
+            ProblemKind::More(count) => {
+                write!(formatter, "this and other lines, {count} in all, cannot be used either")
+            }
             ProblemKind::NotUtf8 => formatter.write_str("not UTF-8, the line is ignored"),
             ProblemKind::NoEqualsSign => formatter.write_str("expected key = value"),
             ProblemKind::SetTwice(name) => write!(formatter, "{name} was set before, this line counts"),
@@ -76,10 +92,15 @@ impl fmt::Display for Problem<'_> {
 /// Applies a configuration file to the settings and reports each line that cannot be used. Returns how many settings were
 /// applied. The caller need not read more than [`BYTES_MAX`] + 1 bytes of the file.
 pub fn apply(bytes: &[u8], settings: &mut Settings, report: &mut dyn FnMut(&Problem<'_>)) -> usize {
+    if UTF_16_MARKS.iter().any(|mark| bytes.starts_with(mark)) {
+        report(&Problem { line: 1, kind: ProblemKind::Utf16 });
+        return 0;
+    }
     let is_too_large = bytes.len() > BYTES_MAX;
     // A line that was cut off could set something else than its author meant: it is left out.
     let bytes = bytes.get(..BYTES_MAX).map_or(bytes, whole_lines);
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    let mut reporter = Reporter { report, reported: 0, first_of_rest: 0, rest: 0 };
     let mut applied = 0;
     let mut line = 0;
     let mut names_set: Vec<&str, SETTINGS_MAX> = Vec::new();
@@ -90,18 +111,47 @@ pub fn apply(bytes: &[u8], settings: &mut Settings, report: &mut dyn FnMut(&Prob
             Ok(Some(name)) => {
                 applied += 1;
                 if names_set.contains(&name) {
-                    report(&Problem { line, kind: ProblemKind::SetTwice(name) });
+                    reporter.note(line, ProblemKind::SetTwice(name));
                 } else {
                     let _ = names_set.push(name);
                 }
             }
-            Err(kind) => report(&Problem { line, kind }),
+            Err(kind) => reporter.note(line, kind),
         }
     }
+    reporter.finish();
     if is_too_large {
         report(&Problem { line, kind: ProblemKind::TooLarge });
     }
     applied
+}
+
+/// Passes the first problems on and counts the others.
+struct Reporter<'r> {
+    report: &'r mut dyn FnMut(&Problem<'_>),
+    reported: u32,
+    first_of_rest: u32,
+    rest: u32,
+}
+
+impl Reporter<'_> {
+    fn note(&mut self, line: u32, kind: ProblemKind<'_>) {
+        if self.reported < PROBLEMS_MAX {
+            self.reported += 1;
+            (self.report)(&Problem { line, kind });
+        } else {
+            if self.rest == 0 {
+                self.first_of_rest = line;
+            }
+            self.rest += 1;
+        }
+    }
+
+    fn finish(self) {
+        if self.rest != 0 {
+            (self.report)(&Problem { line: self.first_of_rest, kind: ProblemKind::More(self.rest) });
+        }
+    }
 }
 
 fn whole_lines(bytes: &[u8]) -> &[u8] {
@@ -114,6 +164,9 @@ fn apply_line<'a>(raw: &'a [u8], settings: &mut Settings) -> Result<Option<&'sta
     let line = core::str::from_utf8(raw).map_err(|_| ProblemKind::NotUtf8)?.trim();
     if line.is_empty() || line.starts_with('#') {
         return Ok(None);
+    }
+    if line.contains(|character: char| character.is_control() && character != '\t') {
+        return Err(ProblemKind::ControlCharacter);
     }
     let (key, value) = line.split_once('=').ok_or(ProblemKind::NoEqualsSign)?;
     let key = key.trim();
@@ -196,6 +249,30 @@ mod tests {
             ]
         );
         assert_eq!(settings.seed, 3);
+    }
+
+    #[test]
+    fn files_of_other_kinds_are_told_without_a_flood() {
+        let (settings, problems) = applied(b"\xFF\xFEs\0e\0e\0d\0 \0=\0 \x009\0\n\0");
+        assert_eq!(problems, ["barellama.txt line 1: the file is UTF-16, nothing is read: save it as UTF-8"]);
+        assert_eq!(settings, Settings::new());
+        let (_, problems) = applied(b"system = \x1b[2J\nseed = 1\x00\n");
+        assert_eq!(problems.len(), 2);
+        assert_eq!(problems[0], "barellama.txt line 1: a control character, the line is ignored");
+        let (settings, problems) = applied(&[b"GGUF noise\n".repeat(500), b"seed = 8\n".to_vec()].concat());
+        assert_eq!(problems.len(), 17);
+        assert_eq!(problems[16], "barellama.txt line 17: this and other lines, 484 in all, cannot be used either");
+        assert_eq!(settings.seed, 8);
+    }
+
+    #[test]
+    fn the_longest_values_fit_and_longer_ones_are_refused() {
+        let line = |bytes: usize| ["system = ", &"x".repeat(bytes), "\n"].concat();
+        let (settings, problems) = applied(line(crate::settings::SYSTEM_BYTES_MAX).as_bytes());
+        assert_eq!((settings.system.len(), problems.len()), (crate::settings::SYSTEM_BYTES_MAX, 0));
+        let (settings, problems) = applied(line(crate::settings::SYSTEM_BYTES_MAX + 1).as_bytes());
+        assert_eq!(problems, ["barellama.txt line 1: system: system is at most 2048 bytes long"]);
+        assert!(settings.system.is_empty());
     }
 
     #[test]

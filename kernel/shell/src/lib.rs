@@ -13,6 +13,7 @@
 //! - [`editor`]: bytes to lines, with history and type-ahead.
 //! - [`command`]: lines to commands.
 //! - [`settings`]: what can be set; [`config`]: the file on the card that sets it.
+//! - [`models`]: which model of the card a name or number means.
 //! - [`conversation`]: the messages so far, in fixed memory.
 //! - [`report`]: everything people look at.
 //! - [`autorun`]: prompts from a file, answers as JSON lines.
@@ -35,6 +36,7 @@ pub mod config;
 pub mod conversation;
 pub mod editor;
 pub mod json;
+pub mod models;
 mod nearest;
 pub mod report;
 pub mod settings;

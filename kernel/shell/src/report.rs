@@ -7,6 +7,7 @@ mod answer;
 mod boot;
 mod fault;
 mod load;
+mod models;
 mod settings_table;
 mod status;
 mod units;
@@ -15,6 +16,7 @@ pub use answer::answer_statistics;
 pub use boot::{Access, BannerFacts, MemoryRow, banner, memory_map};
 pub use fault::{Consequence, FaultFacts, Registers, fault};
 pub use load::{LoadFacts, load_done, load_progress};
+pub use models::{ModelRow, model_menu, model_table, placed_model};
 pub use settings_table::settings_table;
 pub use status::{ModelFacts, StatusFacts, status};
 

@@ -81,6 +81,11 @@ impl Team {
         self.is_stopping.load(Ordering::Acquire)
     }
 
+    /// Ends a stop that no start follows: all cores are idle and stay so.
+    pub fn settle(&self) {
+        self.is_stopping.store(false, Ordering::Release);
+    }
+
     /// Whether cores 1 to 3 are all out of the engine.
     pub fn are_workers_idle(&self) -> bool {
         self.is_idle[1..].iter().all(|is_idle| is_idle.load(Ordering::Acquire))

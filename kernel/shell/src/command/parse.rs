@@ -111,6 +111,7 @@ pub fn parse(line: &str) -> Result<Command<'_>, CommandError<'_>> {
     match command.name {
         "set" => Ok(parse_set(argument.trim())),
         "system" => Ok(parse_system(argument.trim())),
+        "load" => parse_load(command, argument.trim()),
         "tokens" => Ok(Command::Tokens(required_text(command, argument)?)),
         "raw" => Ok(Command::Raw(required_text(command, argument)?)),
         "detokenize" => parse_ids(command, argument),
@@ -128,6 +129,7 @@ fn parse_plain<'a>(command: &'static CommandInfo, argument: &str) -> Result<Comm
         "status" => Command::Status,
         "mem" => Command::Memory,
         "model" => Command::Model,
+        "models" => Command::Models,
         "reset" => Command::Reset,
         "log" => Command::Log,
         "restart" => Command::Restart,
@@ -158,6 +160,12 @@ fn parse_system(argument: &str) -> Command<'_> {
         "-" => Command::System(""),
         text => Command::System(text),
     }
+}
+
+/// A name with blanks may stand in quotes.
+fn parse_load<'a>(command: &'static CommandInfo, argument: &'a str) -> Result<Command<'a>, CommandError<'a>> {
+    let name = argument.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(argument);
+    if name.is_empty() { Err(CommandError::MissingArgument(command)) } else { Ok(Command::Load(name)) }
 }
 
 fn parse_ids<'a>(command: &'static CommandInfo, argument: &str) -> Result<Command<'a>, CommandError<'a>> {
@@ -235,6 +243,7 @@ mod tests {
             ("/status ", Command::Status),
             ("/mem", Command::Memory),
             ("/model", Command::Model),
+            ("/models", Command::Models),
             ("/reset", Command::Reset),
             ("/log", Command::Log),
             ("/restart", Command::Restart),
@@ -269,6 +278,14 @@ mod tests {
         assert_eq!(parse("/system").unwrap(), Command::ShowSystem);
         assert_eq!(parse("/system Be brief.").unwrap(), Command::System("Be brief."));
         assert_eq!(parse("/system -").unwrap(), Command::System(""));
+    }
+
+    #[test]
+    fn load_takes_a_name_with_blanks_or_a_number() {
+        assert_eq!(parse("/load  2 ").unwrap(), Command::Load("2"));
+        assert_eq!(parse("/load my model.gguf").unwrap(), Command::Load("my model.gguf"));
+        assert_eq!(parse("/load \"my model.gguf\"").unwrap(), Command::Load("my model.gguf"));
+        assert!(error("/load").starts_with("Usage: /load NAME"));
     }
 
     #[test]

@@ -5,14 +5,19 @@ use core::fmt::{Result, Write};
 
 const VALUE_CHARACTERS: usize = 12;
 
-/// Writes all settings with their values and ranges; `*`: applies at boot only.
+/// Writes all settings with their values and ranges; `*`: applies at boot only, `+`: when a model is
+/// loaded.
 ///
 /// # Errors
 /// Those of `out`.
 pub fn settings_table(settings: &Settings, out: &mut dyn Write) -> Result {
     write!(out, "  {:<19} {:<12} {:<13} meaning\r\n", "setting", "value", "range")?;
     for info in all() {
-        let mark = if info.applies == Applies::Boot { '*' } else { ' ' };
+        let mark = match info.applies {
+            Applies::NextRequest => ' ',
+            Applies::NextLoad => '+',
+            Applies::Boot => '*',
+        };
         let mut value = Shortened::default();
         settings.write(info, &mut value)?;
         let mut range: heapless::String<32> = heapless::String::new();
@@ -24,7 +29,7 @@ pub fn settings_table(settings: &Settings, out: &mut dyn Write) -> Result {
         };
         write!(out, "{mark} {:<19} {:<12} {range:<13} {}\r\n", info.name, value.text, info.meaning)?;
     }
-    out.write_str("* applies at boot: set it in barellama.txt. /set KEY shows a whole value.\r\n")
+    out.write_str("* applies at boot: set it in barellama.txt. + applies from the next /load on.\r\n/set KEY shows a whole value.\r\n")
 }
 
 /// The start of a value, with dots if there was more.
@@ -63,7 +68,7 @@ mod tests {
         assert_eq!(rows[0], "  setting             value        range         meaning");
         assert_eq!(rows[1], "  temperature         0            0..5          0: greedy, higher: more random");
         assert!(rows.iter().any(|row| row.starts_with("  system              \"You are a ~ 2048 bytes    system")));
-        assert!(rows.iter().any(|row| row.starts_with("* context             0 ")));
-        assert_eq!(rows.len(), all().len() + 2);
+        assert!(rows.iter().any(|row| row.starts_with("+ context             0 ")));
+        assert_eq!(rows.len(), all().len() + 3);
     }
 }

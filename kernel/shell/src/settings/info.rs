@@ -10,6 +10,8 @@ use core::fmt;
 pub enum Applies {
     /// With the next request.
     NextRequest,
+    /// When a model is loaded: by `/load`, or at the next boot.
+    NextLoad,
     /// At the next boot: it belongs into `barellama.txt`.
     Boot,
 }
@@ -82,6 +84,10 @@ const fn now(key: Key, name: &'static str, kind: Kind, meaning: &'static str) ->
     SettingInfo { name, kind, applies: Applies::NextRequest, meaning, key }
 }
 
+const fn load(key: Key, name: &'static str, kind: Kind, meaning: &'static str) -> SettingInfo {
+    SettingInfo { name, kind, applies: Applies::NextLoad, meaning, key }
+}
+
 const fn boot(key: Key, name: &'static str, kind: Kind, meaning: &'static str) -> SettingInfo {
     SettingInfo { name, kind, applies: Applies::Boot, meaning, key }
 }
@@ -105,8 +111,8 @@ static ALL: [SettingInfo; 20] = [
     now(Key::Chunk, "chunk", Kind::Integer(0, 4096), "prompt tokens at once, 0: auto"),
     now(Key::StepDeadline, "step_deadline_ms", Kind::Integer(0, DAY_MS), "longest step, 0: auto"),
     now(Key::RequestDeadline, "request_deadline_ms", Kind::Integer(0, DAY_MS), "longest request, 0: none"),
-    boot(Key::Context, "context", TOKENS, "context length, 0: the model's"),
-    boot(Key::Sessions, "sessions", Kind::Integer(1, 16), "conversations at once"),
+    load(Key::Context, "context", TOKENS, "context length, 0: the model's"),
+    load(Key::Sessions, "sessions", Kind::Integer(1, 16), "conversations at once"),
     boot(Key::Model, "model", Kind::Text(PATH_BYTES_MAX), "file, empty: the first *.gguf"),
     boot(Key::Baud, "baud", Kind::Integer(9600, 4_000_000), "serial line, bit/s"),
     boot(Key::Autorun, "autorun", Kind::Text(PATH_BYTES_MAX), "prompts to run, then halt"),

@@ -77,8 +77,8 @@ fn stop_strings_are_a_list() {
 fn unknown_names_and_boot_settings_are_refused_with_advice() {
     assert_eq!(error("temprature", "1"), "there is no such setting; did you mean temperature?");
     assert_eq!(error("quux", "1"), "there is no such setting; /set lists them");
-    let refused = Settings::new().set("context", "512", Source::Console).unwrap_err();
-    assert_eq!(refused.to_string(), "context applies at boot only: set it in barellama.txt");
+    let refused = Settings::new().set("baud", "9600", Source::Console).unwrap_err();
+    assert_eq!(refused.to_string(), "baud applies at boot only: set it in barellama.txt");
 }
 
 #[test]

@@ -38,6 +38,9 @@ impl fmt::Display for SettingError {
             Self::BadQuotes(info) => {
                 write!(formatter, "{}: a quoted text ends with \" and has only \\n \\t \\\" \\\\ \\|", info.name)
             }
+            Self::OnlyAtBoot(info) if info.name == "model" => {
+                formatter.write_str("model applies at boot only: set it in barellama.txt; /load changes the model now")
+            }
             Self::OnlyAtBoot(info) => {
                 write!(formatter, "{} applies at boot only: set it in barellama.txt", info.name)
             }
