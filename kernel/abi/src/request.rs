@@ -61,9 +61,12 @@ pub enum RecordKind {
     TokenIds = 5,
     /// Token ids that are forced one after the other (score), little-endian `u32` each.
     ForcedIds = 6,
-    /// A chat template (Jinja) that replaces the model's own.
+    /// A chat template that replaces the model's own: Jinja, or one of [`TEMPLATE_NAMES`].
     ChatTemplate = 7,
 }
+
+/// The chat templates that the engine knows by name: the model's own, no template at all, and those of some families.
+pub const TEMPLATE_NAMES: [&str; 6] = ["auto", "none", "zephyr", "chatml", "llama2", "llama3"];
 
 impl RecordKind {
     /// The kind of that number.

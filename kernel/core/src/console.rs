@@ -545,6 +545,9 @@ impl Kernel {
                 };
                 let name = info.name;
                 self.print(|out| write!(out, "{name} is set, {when}.\r\n"));
+                if self.console.settings.template_file().is_some() && name == "chat_template" {
+                    self.read_template_file();
+                }
             }
             Err(error) => self.print(|out| write!(out, "{error}\r\n")),
         }

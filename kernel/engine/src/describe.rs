@@ -4,6 +4,7 @@ use barellama_gguf::ArenaPlan;
 
 use crate::output::Output;
 use crate::prepare::Prepared;
+use crate::prompt::TEMPLATE_KEY;
 
 const MIB: f64 = 1_048_576.0;
 
@@ -34,6 +35,11 @@ pub fn model_card(report: &mut Output<'_>, prepared: &Prepared<'_>) {
         kind_of(prepared, if gguf.tensor("output.weight").is_some() { "output.weight" } else { "token_embd.weight" }),
         config.context
     ));
+    if gguf.string(TEMPLATE_KEY).is_none() {
+        report.line(format_args!(
+            "  no chat template in the file: texts are continued as they are (chat_template sets one, e.g. zephyr)"
+        ));
+    }
 }
 
 fn kind_of(prepared: &Prepared<'_>, tensor: &str) -> &'static str {

@@ -11,7 +11,7 @@ use crate::template::{self, Message};
 use crate::tokenizer::Encode;
 
 /// Key of the model's chat template.
-const TEMPLATE_KEY: &str = "tokenizer.chat_template";
+pub const TEMPLATE_KEY: &str = "tokenizer.chat_template";
 
 /// The token ids that a request wants continued: its ids, else its raw prompt, else its messages.
 ///
@@ -66,9 +66,9 @@ pub fn render(prepared: &Prepared<'_>, request: &Request<'_>) -> Result<String, 
     if messages.is_empty() {
         return Err(RequestError::NothingToContinue);
     }
-    let source = match request.first(RecordKind::ChatTemplate) {
-        Some(template) => text(template)?,
-        None => prepared.gguf.string(TEMPLATE_KEY).unwrap_or(template::CHATML),
+    let source = match request.first(RecordKind::ChatTemplate).map(text).transpose()? {
+        None | Some("auto") => prepared.gguf.string(TEMPLATE_KEY).unwrap_or(template::NONE),
+        Some(given) => template::named(given).unwrap_or(given),
     };
     let spelled = |id: Option<u32>| id.and_then(|id| prepared.tokenizer.text(id)).unwrap_or("");
     let (bos, eos) = (spelled(prepared.tokenizer.bos()), spelled(prepared.tokenizer.eos()));

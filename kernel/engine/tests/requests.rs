@@ -395,6 +395,28 @@ fn text_requests_give_ids_and_text_back() {
 }
 
 #[test]
+fn a_request_names_its_chat_template_or_brings_it() {
+    let header = RequestHeader { kind: RequestKind::Render, ..RequestHeader::default() };
+    let ask = |template| Ask::new(header).text(RecordKind::User, "Hi").text(RecordKind::ChatTemplate, template);
+    let cases = [
+        ("auto", "<|user|>\nHi</s>\n<|assistant|>\n"),
+        ("zephyr", "<|user|>\nHi</s>\n<|assistant|>\n"),
+        ("none", "Hi"),
+        ("chatml", "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"),
+        ("llama2", "<s>[INST] Hi [/INST]"),
+        (
+            "llama3",
+            "<s><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
+        ),
+        ("({{ messages[0].content }})", "(Hi)"),
+    ];
+    let answers = ask_all(cases.iter().map(|(template, _)| ask(template)).collect());
+    for (answer, (template, expected)) in answers.iter().zip(cases) {
+        assert_eq!(answer.text, expected, "{template}");
+    }
+}
+
+#[test]
 fn bad_requests_are_refused_and_the_next_is_answered() {
     let ids = |header, ids: &[u32]| Ask::new(header).ids(RecordKind::TokenIds, ids);
     let mut requests: Vec<Vec<u8>> = [

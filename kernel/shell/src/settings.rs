@@ -8,9 +8,11 @@ mod info;
 mod value;
 
 pub use info::{Applies, Kind, SettingInfo, all};
-pub use value::SettingError;
+pub use value::{SettingError, TemplateFileError};
 
-use barellama_abi::request::{RecordKind, RequestHeader, RequestKind, RequestWriter, Sampling, SlotFull};
+use barellama_abi::request::{
+    RecordKind, RequestHeader, RequestKind, RequestWriter, Sampling, SlotFull, TEMPLATE_NAMES,
+};
 use core::fmt::{self, Write};
 use heapless::{String, Vec};
 use info::Key;
@@ -38,7 +40,7 @@ pub enum Source {
     Console,
 }
 
-/// All settings, with about 12 KiB of text: keep it in a static. [`Settings::new`] has the defaults.
+/// All settings, with about 20 KiB of text: keep it in a static. [`Settings::new`] has the defaults.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// 0: greedy.
@@ -61,8 +63,10 @@ pub struct Settings {
     pub stop: StopStrings,
     /// The system prompt; empty: none.
     pub system: String<SYSTEM_BYTES_MAX>,
-    /// Chat template (Jinja); empty: the model's own.
+    /// Chat template: one of [`TEMPLATE_NAMES`], Jinja, or a file on the card; empty: the model's own.
     pub chat_template: String<TEMPLATE_BYTES_MAX>,
+    /// What is in the file that [`Self::chat_template`] names; whoever can read files sets it.
+    template_text: String<TEMPLATE_BYTES_MAX>,
     /// Context length in tokens; 0: the model's own, as far as it fits.
     pub context: u32,
     /// KV caches to plan for.
@@ -105,6 +109,7 @@ impl Settings {
             stop: Vec::new(),
             system: String::new(),
             chat_template: String::new(),
+            template_text: String::new(),
             context: 0,
             sessions: 1,
             cores: 0,
@@ -143,7 +148,10 @@ impl Settings {
             Key::MaxTokens => self.max_tokens = value::integer(info, value)?,
             Key::Stop => self.stop = value::stop_strings(info, value)?,
             Key::System => value::text(info, value, &mut self.system)?,
-            Key::ChatTemplate => value::text(info, value, &mut self.chat_template)?,
+            Key::ChatTemplate => {
+                value::text(info, value, &mut self.chat_template)?;
+                self.template_text.clear();
+            }
             Key::Context => self.context = value::integer(info, value)?,
             Key::Sessions => self.sessions = value::integer(info, value)?,
             Key::Cores => self.cores = value::integer(info, value)?,
@@ -220,10 +228,42 @@ impl Settings {
     /// [`SlotFull`] if they do not fit.
     pub fn write_records(&self, writer: &mut RequestWriter<'_>) -> Result<(), SlotFull> {
         self.stop.iter().try_for_each(|stop| writer.record(RecordKind::Stop, stop.as_bytes()))?;
-        if self.chat_template.is_empty() {
+        let template = if self.template_file().is_some() { &self.template_text } else { &self.chat_template };
+        if template.is_empty() {
             return Ok(());
         }
-        writer.record(RecordKind::ChatTemplate, self.chat_template.as_bytes())
+        writer.record(RecordKind::ChatTemplate, template.as_bytes())
+    }
+
+    /// The file on the card that holds the chat template, if the setting is neither a known name nor Jinja.
+    #[must_use]
+    pub fn template_file(&self) -> Option<&str> {
+        let value = self.chat_template.as_str();
+        let is_file = !value.is_empty() && !value.contains(['{', '\n']) && !TEMPLATE_NAMES.contains(&value);
+        is_file.then_some(value)
+    }
+
+    /// Sets what is in that file.
+    ///
+    /// # Errors
+    /// [`TemplateFileError`]; the model's own template is used then.
+    pub fn set_template_text(&mut self, bytes: &[u8]) -> Result<(), TemplateFileError> {
+        self.template_text.clear();
+        let stored = match core::str::from_utf8(bytes) {
+            Ok(text) if text.trim().is_empty() => Err(TemplateFileError::Empty),
+            Ok(text) => self.template_text.push_str(text).map_err(|_| TemplateFileError::TooLong),
+            Err(_) => Err(TemplateFileError::NotUtf8),
+        };
+        if stored.is_err() {
+            self.forget_template();
+        }
+        stored
+    }
+
+    /// Back to the model's own chat template.
+    pub fn forget_template(&mut self) {
+        self.chat_template.clear();
+        self.template_text.clear();
     }
 }
 

@@ -11,7 +11,7 @@ use barellama_models::{Mix, Model, Shape, Vocabulary};
 use clap::Parser;
 
 /// The chat template of TinyLlama-1.1B-Chat-v1.0 (Zephyr's).
-const ZEPHYR: &str = include_str!("zephyr.jinja");
+const ZEPHYR: &str = include_str!("../../../kernel/engine/src/template/builtin/zephyr.jinja");
 
 /// Writes a model file of random weights in TinyLlama-1.1B's shape: shows size and speed, says nothing about quality.
 #[derive(Parser)]

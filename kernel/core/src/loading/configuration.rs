@@ -34,6 +34,7 @@ impl Kernel {
         });
         self.console.editor.after_output(&mut out);
         log::info!("{}: {applied} settings applied, {problems} problems", config::FILE_NAME);
+        self.read_template_file();
         if self.console.settings.baud != baud {
             self.change_baud(baud);
         }

@@ -16,6 +16,7 @@ mod choice;
 mod configuration;
 mod placed;
 mod stream;
+mod template;
 
 use barellama_arch::timer;
 use barellama_mcp::server::Ticket;

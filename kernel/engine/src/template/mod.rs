@@ -11,6 +11,7 @@
 //! `filters.rs`, `predicates.rs` and `methods.rs`. Tuples are lists, and print as such.
 
 mod arguments;
+mod builtin;
 mod error;
 mod evaluate;
 mod expressions;
@@ -32,6 +33,7 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+pub use self::builtin::{NONE, named};
 pub use self::error::{Problem, TemplateError};
 use self::machine::Machine;
 use self::parser::parse;
@@ -43,11 +45,6 @@ pub const SOURCE_BYTES_MAX: usize = 64 << 10;
 pub const OUTPUT_BYTES_MAX: usize = 1 << 20;
 /// Most work of a rendering, in units of about a byte read or written; it bounds time and memory.
 pub const WORK_MAX: usize = 16 << 20;
-
-/// A template for models that bring none: ChatML, which most of them were trained on or cope with.
-pub const CHATML: &str = "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] \
-                          + '<|im_end|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}\
-                          {% endif %}";
 
 /// A message of a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use alloc::format;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use barellama_abi::request::TEMPLATE_NAMES;
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::{Rng as _, SeedableRng as _};
 use serde_json::Value as Json;
@@ -85,9 +86,30 @@ fn prompts_are_those_of_llama_cpp() {
 }
 
 #[test]
-fn the_template_for_models_without_one_is_chatml() {
-    let expected = "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n";
-    assert_eq!(rendered(CHATML).as_deref(), Ok(expected));
+fn without_a_template_the_texts_are_continued_as_they_are() {
+    assert_eq!(rendered(NONE).as_deref(), Ok("Hello"));
+    let messages = [("system", "Be short."), ("user", "Hi"), ("assistant", "Yo"), ("user", "And")];
+    let messages = messages.map(|(role, content)| Message { role, content });
+    assert_eq!(render(NONE, &messages, "<s>", "</s>", true).as_deref(), Ok("Be short.\nHi\nYo\nAnd"));
+}
+
+#[test]
+fn every_template_that_has_a_name_renders_as_the_original_does_in_jinja() {
+    assert_eq!(TEMPLATE_NAMES[0], "auto");
+    assert_eq!(named("auto"), None);
+    let originals = [("zephyr", "zephyr"), ("chatml", "chatml"), ("llama2", "llama 2,"), ("llama3", "llama 3,")];
+    assert_eq!(originals.map(|(name, _)| name).as_slice(), &TEMPLATE_NAMES[2..]);
+    for (name, original) in originals {
+        let cases = cases("template/cases.json");
+        let cases: Vec<&Json> =
+            cases.iter().filter(|case| case["name"].as_str().unwrap().starts_with(original)).collect();
+        assert_eq!(cases.len(), 6, "{name}");
+        for case in cases {
+            let add_generation_prompt = case["add_generation_prompt"].as_bool().unwrap();
+            let rendered = render(named(name).unwrap(), &messages_of(case), "<s>", "</s>", add_generation_prompt);
+            assert_eq!(rendered.as_deref(), Ok(case["expected"].as_str().unwrap()), "{name}");
+        }
+    }
 }
 
 #[test]
@@ -220,7 +242,7 @@ fn damaged_templates_never_panic() {
     let intact: Vec<String> = cases("template/cases.json")
         .iter()
         .map(|case| String::from(case["template"].as_str().unwrap()))
-        .chain([SMOLLM2, TINYLLAMA, CHATML].map(String::from))
+        .chain([SMOLLM2, TINYLLAMA, NONE].map(String::from))
         .collect();
     let parts =
         ["{{", "}}", "{%", "%}", "{#", "#}", "-", "'", "\"", "\\", "[", "(", ")", "|", " if ", " is ", ":", "é", "\n"];

@@ -106,7 +106,7 @@ static ALL: [SettingInfo; 20] = [
     now(Key::MaxTokens, "max_tokens", TOKENS, "longest answer, 0: what fits"),
     now(Key::Stop, "stop", Kind::StopStrings, "texts that end an answer"),
     now(Key::System, "system", Kind::Text(SYSTEM_BYTES_MAX), "system prompt"),
-    now(Key::ChatTemplate, "chat_template", Kind::Text(TEMPLATE_BYTES_MAX), "Jinja, empty: the model's own"),
+    now(Key::ChatTemplate, "chat_template", Kind::Text(TEMPLATE_BYTES_MAX), "auto, none, a name, Jinja, FILE"),
     now(Key::Cores, "cores", Kind::Integer(0, 4), "cores to compute on, 0: all"),
     now(Key::Chunk, "chunk", Kind::Integer(0, 4096), "prompt tokens at once, 0: auto"),
     now(Key::StepDeadline, "step_deadline_ms", Kind::Integer(0, DAY_MS), "longest step, 0: auto"),

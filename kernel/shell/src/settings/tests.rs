@@ -123,6 +123,49 @@ fn requests_carry_what_is_set() {
     assert_eq!(request.first(RecordKind::ChatTemplate), Some(b"{{x}}".as_slice()));
 }
 
+/// The chat template that requests get.
+fn template_record(settings: &Settings) -> Option<Text> {
+    let mut slot = [0; 256];
+    let mut writer = RequestWriter::new(&mut slot, settings.request_header(5, RequestKind::Generate)).unwrap();
+    settings.write_records(&mut writer).unwrap();
+    let length = writer.length();
+    let request = Request::parse(&slot[..length]).unwrap();
+    request.first(RecordKind::ChatTemplate).map(|bytes| Text::from_utf8(bytes.to_vec()).unwrap())
+}
+
+#[test]
+fn a_chat_template_is_a_name_jinja_or_a_file() {
+    let mut settings = Settings::new();
+    assert_eq!((settings.template_file(), template_record(&settings)), (None, None));
+    for value in TEMPLATE_NAMES.into_iter().chain(["{{ messages[0].content }}"]) {
+        set(&mut settings, "chat_template", value).unwrap();
+        assert_eq!((settings.template_file(), template_record(&settings).as_deref()), (None, Some(value)));
+    }
+    set(&mut settings, "chat_template", "templates/my.jinja").unwrap();
+    assert_eq!((settings.template_file(), template_record(&settings)), (Some("templates/my.jinja"), None));
+    settings.set_template_text(b"[{{ messages[0].content }}]").unwrap();
+    assert_eq!(template_record(&settings).as_deref(), Some("[{{ messages[0].content }}]"));
+    // Another value forgets the text of the file.
+    set(&mut settings, "chat_template", "other.jinja").unwrap();
+    assert_eq!(template_record(&settings), None);
+}
+
+#[test]
+fn a_file_that_is_no_template_leaves_the_models_own() {
+    let too_long = [b'x'; TEMPLATE_BYTES_MAX + 1];
+    let cases = [
+        (&b" \n"[..], TemplateFileError::Empty),
+        (&[0xFF][..], TemplateFileError::NotUtf8),
+        (&too_long[..], TemplateFileError::TooLong),
+    ];
+    for (bytes, error) in cases {
+        let mut settings = Settings::new();
+        set(&mut settings, "chat_template", "my.jinja").unwrap();
+        assert_eq!(settings.set_template_text(bytes), Err(error));
+        assert_eq!((settings.template_file(), template_record(&settings)), (None, None));
+    }
+}
+
 #[test]
 fn random_values_never_panic() {
     let parts = ["\"", "\\", "|", "1", "e", ".", "-", "nan", "ü", " ", "n", "999999999999"];

@@ -1,7 +1,7 @@
 //! The text forms of values.
 
 use super::info::{Kind, SettingInfo};
-use super::{STOP_BYTES_MAX, STOP_STRINGS_MAX, StopStrings};
+use super::{STOP_BYTES_MAX, STOP_STRINGS_MAX, StopStrings, TEMPLATE_BYTES_MAX};
 use core::fmt::{self, Write};
 use heapless::String;
 
@@ -44,6 +44,27 @@ impl fmt::Display for SettingError {
             Self::OnlyAtBoot(info) => {
                 write!(formatter, "{} applies at boot only: set it in barellama.txt", info.name)
             }
+        }
+    }
+}
+
+/// Why a file is no chat template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TemplateFileError {
+    /// There is nothing in it.
+    Empty,
+    /// It is longer than [`TEMPLATE_BYTES_MAX`].
+    TooLong,
+    /// It is no text.
+    NotUtf8,
+}
+
+impl fmt::Display for TemplateFileError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => formatter.write_str("the file is empty"),
+            Self::TooLong => write!(formatter, "the file is longer than {TEMPLATE_BYTES_MAX} bytes"),
+            Self::NotUtf8 => formatter.write_str("the file is not UTF-8"),
         }
     }
 }
