@@ -28,7 +28,7 @@ QEMU := qemu-system-aarch64
 QEMU_AT_ONCE ?= 1
 # Narrows `make test-qemu`.
 TESTS ?=
-# Narrows `make bench` to some of its topics.
+# Narrows `make bench` to some of its topics, `make test-tinyllama` to some types, boards and ways.
 ONLY ?=
 # --locked refuses to change Cargo.lock.
 LOCKED ?=
@@ -72,7 +72,7 @@ BARE_BUILD := $(BARE_ENV) $(BARE_CARGO) build --release $(LOCKED) $(BARE_FLAGS)
 BARE_CLIPPY := $(BARE_ENV) PATH="$(dir $(BARE_CARGO)):$$PATH" $(BARE_CARGO) clippy --release $(LOCKED) $(BARE_FLAGS)
 
 .PHONY: help setup bench build engine kernel host image card run test test-host test-qemu check clean model \
-	model-tinyllama \
+	model-tinyllama test-tinyllama \
 	check-format check-lints check-dependencies check-kernel check-reproducible attacker attack-image \
 	twins twins-image
 
@@ -182,6 +182,11 @@ $(MCP_SDK):
 test-qemu: image attack-image twins-image $(DTBS) $(SMOLLM2) $(MCP_SDK) ## the tests in QEMU; TESTS="--test restart" runs only those
 	BARELLAMA_WORK=$(abspath $(WORK)) BARELLAMA=$(abspath $(HOST_TOOL)) RUST_TEST_THREADS=$(QEMU_AT_ONCE) \
 		$(HOST_CARGO) test $(LOCKED) --no-fail-fast -p barellama-tests $(TESTS)
+
+TINYLLAMA_TYPES := Q4_0 Q4_K_M Q8_0 Q2_K IQ2_XS IQ3_XXS
+
+test-tinyllama: image $(DTBS) $(TINYLLAMA_TYPES:%=$(WORK)/models/tinyllama-1.1b-random.%.gguf) ## TinyLlama's shape on every board it fits (30 minutes); ONLY="Q4_0 raspi3ap" a part
+	@BARELLAMA_WORK=$(abspath $(WORK)) $(HOST_CARGO) run --quiet $(LOCKED) -p barellama-tests --bin tinyllama -- $(ONLY)
 
 bench: image $(DTB) $(SMOLLM2) ## prints the figures of the README, measured in QEMU; ONLY="speed card" a part
 	@$(HOST_CARGO) run --quiet $(LOCKED) -p barellama-tests --bin bench -- $(ONLY)

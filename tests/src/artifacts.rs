@@ -36,6 +36,12 @@ pub fn device_tree(machine: &str) -> PathBuf {
     work_file(&format!("{machine}.dtb"))
 }
 
+/// The source of that device tree.
+#[must_use]
+pub fn device_tree_source(machine: &str) -> PathBuf {
+    existing(root().join("qemu").join(format!("{machine}.dts")))
+}
+
 /// SmolLM2-135M-Instruct in Q4_1.
 #[must_use]
 pub fn smollm2() -> PathBuf {

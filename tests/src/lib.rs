@@ -8,6 +8,7 @@ pub mod artifacts;
 pub mod card;
 pub mod closeness;
 pub mod machine;
+pub mod memory;
 pub mod reference;
 pub mod score;
 pub mod transcript;

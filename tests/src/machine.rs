@@ -7,6 +7,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
+
 use crate::artifacts;
 use crate::score::Score;
 use crate::transcript::{find_end, plain};
@@ -61,6 +63,7 @@ pub struct Setup {
     kind: Kind,
     image: PathBuf,
     placed_model: Option<PathBuf>,
+    placed_at: Option<u64>,
     card: Option<PathBuf>,
     serial_socket: Option<PathBuf>,
     extra: Vec<String>,
@@ -80,6 +83,13 @@ impl Setup {
     pub fn placed_model(mut self, model: &Path) -> Self {
         self.placed_model = Some(model.to_owned());
         self
+    }
+
+    /// The same at an address of a Raspberry Pi's memory: `-initrd` puts nothing above the VideoCore's.
+    #[must_use]
+    pub fn placed_model_at(mut self, model: &Path, address: u64) -> Self {
+        self.placed_at = Some(address);
+        self.placed_model(model)
     }
 
     /// A card in the slot.
@@ -135,11 +145,21 @@ impl Setup {
         };
         command.args(["-semihosting-config", "enable=on,target=native"]);
         command.arg("-kernel").arg(&self.image);
-        if let Some(model) = &self.placed_model {
-            if let Kind::RaspberryPi(machine) = &self.kind {
-                command.arg("-dtb").arg(artifacts::device_tree(machine));
+        // QEMU has read the tree when the console speaks; until the machine goes away is long enough.
+        let files = tempfile::tempdir().expect("a directory can be made");
+        match (&self.placed_model, self.placed_at, &self.kind) {
+            (Some(model), Some(address), Kind::RaspberryPi(machine)) => {
+                let tree = device_tree_with_file(machine, files.path(), model, address);
+                let loader = format!("loader,file={},addr={address:#x},force-raw=on", model.display());
+                command.arg("-dtb").arg(tree).arg("-device").arg(loader);
             }
-            command.arg("-initrd").arg(model);
+            (Some(model), None, Kind::RaspberryPi(machine)) => {
+                command.arg("-dtb").arg(artifacts::device_tree(machine)).arg("-initrd").arg(model);
+            }
+            (Some(model), _, Kind::Virt { .. }) => {
+                command.arg("-initrd").arg(model);
+            }
+            (None, ..) => {}
         }
         if let Some(card) = &self.card {
             command.arg("-drive").arg(format!("file={},if=sd,format=raw", card.display()));
@@ -147,8 +167,23 @@ impl Setup {
         command.args(&self.extra);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().unwrap_or_else(|error| panic!("{QEMU}: {error}; run `make setup`"));
-        Machine::new(child, self.time_limit)
+        Machine::new(child, self.time_limit, files)
     }
+}
+
+/// The machine's device tree, compiled anew with the place of a file, as the firmware would tell it.
+fn device_tree_with_file(machine: &str, directory: &Path, model: &Path, address: u64) -> PathBuf {
+    let source = artifacts::device_tree_source(machine);
+    let end = address + std::fs::metadata(model).expect("the model is there").len();
+    let cells = |number: u64| format!("<{:#x} {:#x}>", number >> 32, number & 0xFFFF_FFFF);
+    let (start, end) = (cells(address), cells(end));
+    let text = std::fs::read_to_string(source).expect("the tree is there")
+        + &format!("/ {{ chosen {{ linux,initrd-start = {start}; linux,initrd-end = {end}; }}; }};\n");
+    let (source, tree) = (directory.join("placed.dts"), directory.join("placed.dtb"));
+    std::fs::write(&source, text).expect("a file can be written");
+    let compiled = Command::new("dtc").args(["-q", "-I", "dts", "-O", "dtb", "-o"]).arg(&tree).arg(&source).status();
+    assert!(compiled.is_ok_and(|status| status.success()), "dtc failed; run `make setup`");
+    tree
 }
 
 /// What came from the machine so far.
@@ -169,6 +204,8 @@ pub struct Machine {
     /// Everything in front of it was expected already.
     cursor: usize,
     deadline: Instant,
+    /// Files that QEMU was started with.
+    _files: TempDir,
 }
 
 impl Machine {
@@ -207,6 +244,7 @@ impl Machine {
             kind,
             image: artifacts::kernel_image(),
             placed_model: None,
+            placed_at: None,
             card: None,
             serial_socket: None,
             extra: Vec::new(),
@@ -223,12 +261,12 @@ impl Machine {
         machine
     }
 
-    fn new(mut child: Child, time_limit: Duration) -> Self {
+    fn new(mut child: Child, time_limit: Duration, files: TempDir) -> Self {
         let received = Shared::default();
         let input = child.stdin.take().expect("stdin is piped");
         collect(child.stdout.take().expect("stdout is piped"), &received);
         collect(child.stderr.take().expect("stderr is piped"), &received);
-        Self { child, input, received, cursor: 0, deadline: Instant::now() + time_limit }
+        Self { child, input, received, cursor: 0, deadline: Instant::now() + time_limit, _files: files }
     }
 
     /// Waits for a text behind everything that was expected so far; returns what came before it.

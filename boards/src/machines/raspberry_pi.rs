@@ -120,8 +120,20 @@ impl Board {
         if !self.is_emulator {
             report_disagreement(&ram, &tree.ram);
         }
-        let placed_file = tree.placed_file.filter(|file| memory::contains(&ram, file.start, file.bytes));
+        let placed_file = tree.placed_file.filter(|file| self.holds(&ram, *file));
+        if let (Some(file), None) = (tree.placed_file, placed_file) {
+            common::say(format_args!(
+                "The placed file of {} bytes at {:#x} does not lie in RAM: ignored.\n",
+                file.bytes, file.start
+            ));
+        }
         Memory { ram, reserved, placed_file }
+    }
+
+    /// Whether a placed file lies in RAM. An emulator has no VideoCore: its loader may write across the VideoCore's memory, the
+    /// only way for a file of more than 948 MiB to lie in the memory of QEMU's Pi 4 in one piece.
+    fn holds(&self, ram: &[PhysicalRange], file: PhysicalRange) -> bool {
+        memory::contains(ram, file.start, file.bytes) || (self.is_emulator && file.end() <= self.ram_bytes)
     }
 
     /// The rate of a clock, as the firmware tells.

@@ -3,6 +3,7 @@
 use std::fs;
 
 use barellama_tests::machine::SHORT;
+use barellama_tests::memory::kernel_kib;
 use barellama_tests::{Machine, artifacts};
 
 use crate::Outcome;
@@ -13,7 +14,7 @@ use crate::row::row;
 pub fn measure() -> Outcome {
     row("kernel8.img, engine included", format!("{} bytes", fs::metadata(artifacts::kernel_image())?.len()));
     row("kernel entry to prompt, without a model", format!("{} us", entry_to_prompt_us()?));
-    let memory = kernel_memory_kib(&counting_machine(&artifacts::smollm2()).ask("/mem"));
+    let memory = kernel_kib(&counting_machine(&artifacts::smollm2()).ask("/mem"));
     row("kernel and engine memory outside model and arena", format!("{memory} KiB"));
     Ok(())
 }
@@ -25,16 +26,4 @@ fn entry_to_prompt_us() -> Result<u64, Box<dyn std::error::Error>> {
     let log = machine.ask("/log");
     let rest = log.split_once(label).ok_or_else(|| format!("{label:?} is not in the log"))?.1;
     Ok(rest.split_whitespace().next().unwrap_or_default().parse()?)
-}
-
-/// Sum of the sizes in the memory map, model and arena left out.
-fn kernel_memory_kib(map: &str) -> u64 {
-    let rows =
-        map.lines().filter(|line| line.contains("0x") && !line.starts_with("model") && !line.starts_with("arena"));
-    rows.filter_map(|line| {
-        let mut words = line.split_whitespace().rev().skip(2);
-        let (unit, size) = (words.next()?, words.next()?.parse::<f64>().ok()?);
-        Some(if unit == "MiB" { size * 1024.0 } else { size } as u64)
-    })
-    .sum()
 }
