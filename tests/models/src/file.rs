@@ -7,9 +7,12 @@ use barellama_gguf::{TensorType, Value, ValueType};
 /// Alignment of tensor data in bytes, the format's default.
 const ALIGNMENT: usize = 32;
 
-/// A metadata entry as its bytes.
+/// A metadata entry, as it lies in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyValue(Vec<u8>);
+pub struct KeyValue {
+    key: String,
+    bytes: Vec<u8>,
+}
 
 impl KeyValue {
     /// A string.
@@ -41,7 +44,13 @@ impl KeyValue {
         let kind = type_of(value);
         bytes.extend((kind as u32).to_le_bytes());
         put_value(&mut bytes, kind, value);
-        Self(bytes)
+        Self { key: key.to_owned(), bytes }
+    }
+
+    /// Its key.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
     }
 }
 
@@ -88,7 +97,7 @@ impl<W: Write> GgufWriter<W> {
         front.extend(version.to_le_bytes());
         front.extend((entries.len() as u64).to_le_bytes());
         front.extend((metadata.len() as u64).to_le_bytes());
-        metadata.iter().for_each(|entry| front.extend(&entry.0));
+        metadata.iter().for_each(|entry| front.extend(&entry.bytes));
         let mut offset = 0usize;
         for entry in &entries {
             put_string(&mut front, &entry.name);

@@ -23,6 +23,8 @@ const NORM_EPSILON: f32 = 1e-5;
 pub struct Model {
     metadata: Vec<KeyValue>,
     tensors: Vec<TensorEntry>,
+    /// Vectors of given values; all others are 1.
+    vectors: Vec<(String, Vec<f32>)>,
     version: u32,
 }
 
@@ -68,7 +70,7 @@ impl Model {
         if !shape.is_tied {
             tensors.push(matrix("output.weight", shape.embedding, tokens, head));
         }
-        Self { metadata: metadata(name, shape, vocabulary), tensors, version: 3 }
+        Self { metadata: metadata(name, shape, vocabulary), tensors, vectors: Vec::new(), version: 3 }
     }
 
     /// With a chat template.
@@ -77,17 +79,20 @@ impl Model {
         self.with(KeyValue::string("tokenizer.chat_template", template))
     }
 
-    /// With one more metadata entry.
+    /// With one more metadata entry, instead of one of the same key.
     #[must_use]
     pub fn with(mut self, entry: KeyValue) -> Self {
+        self.metadata.retain(|other| other.key() != entry.key());
         self.metadata.push(entry);
         self
     }
 
-    /// With one more tensor. Vectors of F32 are all 1.
+    /// With one more vector of F32.
     #[must_use]
-    pub fn with_tensor(mut self, entry: TensorEntry) -> Self {
+    pub fn with_vector(mut self, name: &str, values: &[f32]) -> Self {
+        let entry = TensorEntry { name: name.into(), dimensions: vec![values.len()], kind: TensorType::F32 };
         self.tensors.push(entry);
+        self.vectors.push((name.into(), values.to_vec()));
         self
     }
 
@@ -120,7 +125,10 @@ impl Model {
         for tensor in &self.tensors {
             data.resize(tensor.bytes(), 0);
             if tensor.dimensions.len() == 1 {
-                data.as_chunks_mut().0.fill(1f32.to_le_bytes());
+                let given = self.vectors.iter().find(|(name, _)| *name == tensor.name).map(|(_, values)| values);
+                for (index, bytes) in data.as_chunks_mut().0.iter_mut().enumerate() {
+                    *bytes = given.map_or(1.0, |values| values[index]).to_le_bytes();
+                }
             } else {
                 random_blocks(tensor.kind, &mut Pcg64Mcg::seed_from_u64(seed(tensor)), &mut data);
             }
