@@ -44,6 +44,23 @@ impl Model {
         Self::with_types(name, shape, vocabulary, kind, kind, |_, _| kind)
     }
 
+    /// A model whose matrices take the types in turn.
+    ///
+    /// # Panics
+    /// If there are no types.
+    #[must_use]
+    pub fn mixed(name: &str, shape: &Shape, kinds: &[TensorType], vocabulary: &Vocabulary) -> Self {
+        let matrices = shape.layer_matrices();
+        let index = |layer: usize, matrix: &str| {
+            layer * matrices.len() + matrices.iter().position(|(name, ..)| *name == matrix).unwrap_or(0)
+        };
+        let kind = |index: usize| kinds[index % kinds.len()];
+        let count = shape.layers * matrices.len();
+        Self::with_types(name, shape, vocabulary, kind(count), kind(count + 1), |layer, matrix| {
+            kind(index(layer, matrix))
+        })
+    }
+
     fn with_types(
         name: &str,
         shape: &Shape,
@@ -115,11 +132,21 @@ impl Model {
         self.tensors.iter().map(TensorEntry::bytes).sum()
     }
 
-    /// Writes the file. A tensor's weights depend only on its name and type.
+    /// Writes the file with random weights. Those of a tensor depend only on its name and type.
     ///
     /// # Errors
     /// Those of the output.
     pub fn write<W: Write>(&self, output: W) -> io::Result<W> {
+        self.write_with(output, &mut |tensor, data| {
+            random_blocks(tensor.kind, &mut Pcg64Mcg::seed_from_u64(seed(tensor)), data);
+        })
+    }
+
+    /// Writes the file with the matrices that `fill` makes.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub fn write_with<W: Write>(&self, output: W, fill: &mut dyn FnMut(&TensorEntry, &mut [u8])) -> io::Result<W> {
         let mut writer = GgufWriter::start(output, self.version, &self.metadata, self.tensors.clone())?;
         let mut data = Vec::new();
         for tensor in &self.tensors {
@@ -130,7 +157,7 @@ impl Model {
                     *bytes = given.map_or(1.0, |values| values[index]).to_le_bytes();
                 }
             } else {
-                random_blocks(tensor.kind, &mut Pcg64Mcg::seed_from_u64(seed(tensor)), &mut data);
+                fill(tensor, &mut data);
             }
             writer.tensor(&data)?;
         }
