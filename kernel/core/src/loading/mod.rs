@@ -6,7 +6,7 @@
 //!                                    |                    /load, MCP's `models`
 //!                                    +--> Copying, or in place: what the firmware put into memory
 //! ```
-//! - [`configuration`]: `barellama.txt`.
+//! - [`configuration`]: `barellama.txt`; [`template`]: a chat template in a file.
 //! - [`choice`]: which model; the menu; `/models`.
 //! - [`change`]: another model instead of the one that is loaded, and how every load ends.
 //! - [`stream`], [`placed`]: the bytes' way.
