@@ -62,8 +62,10 @@ REMAP := --remap-path-prefix=$(CURDIR)=/barellama --remap-path-prefix=$(CARGO_HO
 ERRATA := -Ctarget-feature=+fix-cortex-a53-835769 -Clink-arg=--fix-cortex-a53-843419
 KERNEL_FLAGS := -Clinker=$(BARE_LINKER) -Clink-arg=-Tlinker/kernel.ld -Cforce-frame-pointers=yes \
 	$(ERRATA) -Clink-arg=-zmax-page-size=4096 $(REMAP)
+# The engine runs with the MMU on, touches ordinary memory alone and has no alignment checks (SCTLR_EL1.A = 0): its vectors may lie
+# anywhere. Unless told so the compiler takes them apart into bytes.
 ENGINE_FLAGS := -Clinker=$(BARE_LINKER) -Clink-arg=-Tlinker/engine.ld -Cforce-frame-pointers=yes \
-	$(ERRATA) -Clink-arg=-zmax-page-size=4096 $(REMAP)
+	-Ctarget-feature=-strict-align $(ERRATA) -Clink-arg=-zmax-page-size=4096 $(REMAP)
 BARE_ENV := env RUSTC=$(BARE_RUSTC) $(if $(BARE_BOOTSTRAP),RUSTC_BOOTSTRAP=1) \
 	CARGO_TARGET_DIR=$(BARE_TARGET) \
 	CARGO_TARGET_AARCH64_UNKNOWN_NONE_SOFTFLOAT_RUSTFLAGS="$(KERNEL_FLAGS)" \
@@ -189,7 +191,7 @@ test-tinyllama: image $(DTBS) $(TINYLLAMA_TYPES:%=$(WORK)/models/tinyllama-1.1b-
 	@BARELLAMA_WORK=$(abspath $(WORK)) $(HOST_CARGO) run --quiet $(LOCKED) -p barellama-tests --bin tinyllama -- $(ONLY)
 
 bench: image $(DTB) $(SMOLLM2) ## prints the figures of the README, measured in QEMU; ONLY="speed card" a part
-	@$(HOST_CARGO) run --quiet $(LOCKED) -p barellama-tests --bin bench -- $(ONLY)
+	@BARELLAMA_ENGINE=$(abspath $(ENGINE_ELF)) $(HOST_CARGO) run --quiet $(LOCKED) -p barellama-tests --bin bench -- $(ONLY)
 
 check: check-format check-lints check-dependencies check-kernel check-reproducible ## what must hold for every change
 
