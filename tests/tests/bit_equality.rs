@@ -1,6 +1,7 @@
 //! A token's logits depend only on the tokens before it: the same bits for any number of cores, any chunk of the prompt, and
 //! a prefix that was still in the KV cache.
 
+use barellama_tests::machine::Setup;
 use barellama_tests::{Machine, artifacts, reference};
 use serde_json::{Value, json};
 
@@ -22,8 +23,9 @@ fn checksums(machine: &mut Machine, request: &Value) -> Vec<String> {
 }
 
 #[track_caller]
-fn check(kind: &str) {
-    let mut machine = Machine::with_model(&artifacts::tiny(kind));
+fn check(setup: Setup, kind: &str) -> Vec<String> {
+    let mut machine = setup.placed_model(&artifacts::tiny(kind)).boot();
+    machine.expect_ready();
     let prompt = long_prompt();
     let expected = checksums(&mut machine, &json!({"ids": prompt, "steps": STEPS}));
     assert_eq!(expected.len(), STEPS as usize);
@@ -43,19 +45,22 @@ fn check(kind: &str) {
     }
     let different = checksums(&mut machine, &json!({"ids": prompt[1..], "steps": STEPS}));
     assert_ne!(different, expected, "{kind}: the checksums do not depend on the prompt");
+    expected
 }
 
 #[test]
 fn q4_0() {
-    check("q4_0");
+    check(Machine::raspi4b(), "q4_0");
 }
 
 #[test]
-fn q4_k_m() {
-    check("q4_k_m");
+fn q4_k_m_with_and_without_dot_products() {
+    let without = check(Machine::raspi4b(), "q4_k_m");
+    let with = check(Machine::virt("cortex-a76"), "q4_k_m");
+    assert_eq!(with, without, "sums of integers are exact on both");
 }
 
 #[test]
 fn f16() {
-    check("f16");
+    check(Machine::raspi4b(), "f16");
 }

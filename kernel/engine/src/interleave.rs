@@ -11,7 +11,7 @@ use barellama_abi::syscall::Phase;
 use barellama_gguf::{Gguf, ModelConfig, ModelTensors, Tensor};
 
 use crate::compute::team::Crew;
-use crate::kernels::{self, ROWS, WeightFormat};
+use crate::kernels::{self, GroupFormat, Interleaving, ROWS, WeightFormat};
 
 /// A tensor that is rewritten.
 struct Place {
@@ -21,11 +21,11 @@ struct Place {
     group_bytes: usize,
 }
 
-/// Rewrites the file that the kernel placed in memory. Once: a file that was sealed is interleaved already.
+/// Rewrites the file that the kernel placed in memory, in the order for this processor. Once: a file that was sealed is interleaved already.
 ///
 /// # Errors
 /// One sentence for people: what is wrong with the model. The file is then of no use any more.
-pub fn interleave_weights(crew: &Crew<'_>, file: &mut [u8]) -> Result<(), String> {
+pub fn interleave_weights(crew: &Crew<'_>, order: Interleaving, file: &mut [u8]) -> Result<(), String> {
     let places = places_in(file)?;
     let total: usize = places.values().map(|place| place.bytes.len()).sum();
     let longest = places.values().map(|place| place.group_bytes).max().unwrap_or(0);
@@ -33,7 +33,7 @@ pub fn interleave_weights(crew: &Crew<'_>, file: &mut [u8]) -> Result<(), String
     let mut done = 0;
     for place in places.values() {
         crew.kernel.progress(0, Phase::Prepare, done, total as u64);
-        interleave_tensor(crew, place, &mut file[place.bytes.clone()], &mut scratch)?;
+        interleave_tensor(crew, place, order, &mut file[place.bytes.clone()], &mut scratch)?;
         done += place.bytes.len() as u64;
     }
     Ok(())
@@ -70,12 +70,19 @@ fn place(tensor: &Tensor<'_>) -> Option<Place> {
     })
 }
 
-fn interleave_tensor(crew: &Crew<'_>, place: &Place, rows: &mut [u8], scratch: &mut [f32]) -> Result<(), String> {
+fn interleave_tensor(
+    crew: &Crew<'_>,
+    place: &Place,
+    order: Interleaving,
+    rows: &mut [u8],
+    scratch: &mut [f32],
+) -> Result<(), String> {
+    let format = GroupFormat { weights: place.format, order };
     let first_bad = AtomicUsize::new(usize::MAX);
     crew.for_tiles(rows, place.group_bytes, (1, place.group_bytes), scratch, |tile, scratch| {
         let group = tile.rows().start;
         let scratch = bytemuck::cast_slice_mut(scratch);
-        if let Err(bad) = kernels::interleave(place.format, tile.row_mut(group), place.group_bytes / ROWS, scratch) {
+        if let Err(bad) = kernels::interleave(format, tile.row_mut(group), place.group_bytes / ROWS, scratch) {
             first_bad.fetch_min(group * ROWS + bad.row, Ordering::Relaxed);
         }
     });

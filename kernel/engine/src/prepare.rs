@@ -81,7 +81,7 @@ pub fn prepare<'m>(
     let sessions = boot.sessions.max(1) as usize;
     let plan = plan(boot, &weights, &sizes, heap_bytes()).map_err(|error| error.to_string())?;
     kernel.progress(0, Phase::Prepare, total, total);
-    let interleaved = if layout == RowLayout::Interleaved { interleave::count(&tensors) } else { 0 };
+    let interleaved = if layout == RowLayout::Plain { 0 } else { interleave::count(&tensors) };
     Ok(Prepared { gguf, weights, tokenizer, plan, sizes, sessions, interleaved })
 }
 

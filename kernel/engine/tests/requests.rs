@@ -14,6 +14,7 @@ use barellama_abi::syscall::{CallError, EMIT_BYTES_MAX, EmitKind, Phase};
 use barellama_engine::compute::linear::{Arithmetic, RowLayout};
 use barellama_engine::compute::team::Team;
 use barellama_engine::kernel_calls::{Kernel, Work};
+use barellama_engine::kernels::Interleaving;
 use barellama_engine::machine::Machine;
 use barellama_engine::{prepare, serve};
 use support::{Case, cases, tiny_model};
@@ -166,7 +167,14 @@ fn run(file: &[u8], boot: &BootInfo, kernel: &FakeKernel, requests: Vec<Vec<u8>>
     let is_running = AtomicBool::new(true);
     std::thread::scope(|scope| {
         scope.spawn(|| team.work(kernel, 1, &|| is_running.load(Ordering::SeqCst)));
-        match prepare::prepare(kernel, boot, file, Arithmetic::Product, RowLayout::Interleaved, &|| HEAP_BYTES) {
+        match prepare::prepare(
+            kernel,
+            boot,
+            file,
+            Arithmetic::Product,
+            RowLayout::Interleaved(Interleaving::Rows),
+            &|| HEAP_BYTES,
+        ) {
             Err(why) => serve::refuse_all(kernel, &why),
             Ok(prepared) => {
                 let mut descriptor = vec![0; DESCRIPTOR_BYTES as usize];

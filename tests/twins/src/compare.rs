@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use barellama_engine::kernels::{ActivationFormat, GroupKernel, Outputs, ROWS, WeightFormat, interleave};
+use barellama_engine::kernels::{ActivationFormat, GroupFormat, GroupKernel, Outputs, ROWS, WeightFormat, interleave};
 
 /// Columns of the matrices: two of the long blocks.
 const COLUMNS: usize = 512;
@@ -21,7 +21,7 @@ const CASES: u64 = 24;
 #[derive(Clone, Copy, Debug)]
 pub struct Difference {
     what: &'static str,
-    format: WeightFormat,
+    format: GroupFormat,
     tokens: usize,
     case: u64,
     place: usize,
@@ -67,14 +67,14 @@ impl Buffers {
     }
 
     /// Compares all kernels of a format; the number of outputs that were the same.
-    pub fn compare(&mut self, format: WeightFormat) -> Result<usize, Difference> {
+    pub fn compare(&mut self, format: GroupFormat) -> Result<usize, Difference> {
         let mut random = Random(0x9E37_79B9_7F4A_7C15);
         let mut same = 0;
         for tokens in TOKENS {
             for case in 0..CASES {
                 let difference = |what, place| Difference { what, format, tokens, case, place };
                 self.fill_group(format, case, &mut random);
-                self.fill_activations(format.activation(), tokens, case, &mut random)
+                self.fill_activations(format.weights.activation(), tokens, case, &mut random)
                     .map_err(|place| difference("activations", place))?;
                 self.multiply(format, tokens).map_err(|(what, place)| difference(what, place))?;
                 same += 2 * tokens * ROWS;
@@ -84,7 +84,8 @@ impl Buffers {
     }
 
     /// Random weights; all the same byte in some cases, for the largest sums.
-    fn fill_group(&mut self, format: WeightFormat, case: u64, random: &mut Random) {
+    fn fill_group(&mut self, group_format: GroupFormat, case: u64, random: &mut Random) {
+        let format = group_format.weights;
         let row_bytes = COLUMNS / format.block_weights() * format.block_bytes();
         let group = &mut self.group[..row_bytes * ROWS];
         for byte in group.iter_mut() {
@@ -102,7 +103,7 @@ impl Buffers {
                 block[at + 1] = if case % 6 < 3 { 0x2C } else { high };
             }
         }
-        let done = interleave(format, group, row_bytes, &mut self.scratch);
+        let done = interleave(group_format, group, row_bytes, &mut self.scratch);
         assert!(done.is_ok(), "scales are finite");
     }
 
@@ -139,14 +140,15 @@ impl Buffers {
         Ok(())
     }
 
-    fn multiply(&mut self, format: WeightFormat, tokens: usize) -> Result<(), (&'static str, usize)> {
+    fn multiply(&mut self, group_format: GroupFormat, tokens: usize) -> Result<(), (&'static str, usize)> {
+        let format = group_format.weights;
         let blocks = COLUMNS / format.block_weights();
         let group = &self.group[..blocks * format.block_bytes() * ROWS];
         let activations = &self.activations[..blocks * format.activation().block_bytes() * tokens];
-        let kernel = GroupKernel::new(format);
+        let kernel = GroupKernel::new(group_format);
         let (outputs, expected) = (&mut self.outputs[..tokens], &mut self.expected[..tokens]);
         kernel.product(group, activations, tokens, 0, outputs);
-        GroupKernel::portable(format).product(group, activations, tokens, 0, expected);
+        GroupKernel::portable(group_format).product(group, activations, tokens, 0, expected);
         if let Some(place) = first_difference(outputs, expected) {
             return Err(("products", place));
         }

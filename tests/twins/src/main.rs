@@ -13,10 +13,10 @@ use core::fmt::Write;
 
 use barellama_abi::outcome::Outcome;
 use barellama_abi::request::{RecordKind, Request};
-use barellama_engine::kernels::WeightFormat;
+use barellama_engine::kernels::{GroupFormat, Interleaving, WeightFormat};
 
 use crate::calls::Answer;
-use crate::compare::Buffers;
+use crate::compare::{Buffers, Difference};
 
 global_asm!(
     ".pushsection .text._start, \"ax\"",
@@ -52,11 +52,22 @@ extern "C" fn enter(core: usize) -> ! {
 fn answer(buffers: &mut Buffers, answer: &mut Answer, name: &str) {
     let format = WeightFormat::ALL.into_iter().find(|format| format.tensor_type().name() == name);
     // Writing an answer cannot fail.
-    let _ = match format.map(|format| buffers.compare(format)) {
-        Some(Ok(same)) => write!(answer, "{same} outputs are the same"),
+    let _ = match format.map(|format| compare(buffers, format)) {
+        Some(Ok((orders, same))) => write!(answer, "{orders} orders: {same} outputs are the same"),
         Some(Err(difference)) => write!(answer, "{difference}"),
         None => write!(answer, "there are no kernels for {name}"),
     };
+}
+
+/// Compares the kernels of a format in every order that this processor has the instructions for: how many orders and outputs.
+fn compare(buffers: &mut Buffers, weights: WeightFormat) -> Result<(usize, usize), Difference> {
+    let best = Interleaving::for_processor(calls::boot_info().id_aa64isar0_el1);
+    let orders = if best == Interleaving::Quads { &Interleaving::ALL[..] } else { &[Interleaving::Rows] };
+    let mut same = 0;
+    for &order in orders {
+        same += buffers.compare(GroupFormat { weights, order })?;
+    }
+    Ok((orders.len(), same))
 }
 
 /// The buffers, of core 0 alone.

@@ -10,7 +10,7 @@ use core::ops::Range;
 use barellama_ggml_sys::{TensorType, WeightKernel};
 use barellama_gguf::Tensor;
 
-use crate::kernels::{self, GroupKernel, Outputs, ROWS};
+use crate::kernels::{self, GroupFormat, GroupKernel, Interleaving, Outputs, ROWS};
 
 use super::float;
 use super::half;
@@ -37,7 +37,7 @@ pub enum RowLayout {
     /// As in the file.
     Plain,
     /// Interleaved by eight wherever [`kernels::interleavable`] says so, as in the file elsewhere.
-    Interleaved,
+    Interleaved(Interleaving),
 }
 
 /// A weight matrix: `rows` outputs of `columns` inputs.
@@ -65,7 +65,12 @@ impl<'m> Matrix<'m> {
         if quantized.is_none() && !is_plain {
             return None;
         }
-        let format = kernels::interleavable(tensor).filter(|_| layout == RowLayout::Interleaved);
+        let groups = match layout {
+            RowLayout::Plain => None,
+            RowLayout::Interleaved(order) => {
+                kernels::interleavable(tensor).map(|weights| GroupFormat { weights, order })
+            }
+        };
         Some(Self {
             rows: tensor.rows(),
             columns: tensor.dimensions[0],
@@ -73,7 +78,7 @@ impl<'m> Matrix<'m> {
             row_bytes: tensor.row_bytes(),
             data: tensor.data,
             quantized,
-            groups: format.map(GroupKernel::new),
+            groups: groups.map(GroupKernel::new),
             arithmetic,
         })
     }

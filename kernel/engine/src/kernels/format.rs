@@ -24,6 +24,43 @@ pub enum WeightFormat {
     Q6K,
 }
 
+/// How the bytes of eight rows follow each other in a group. Decided by the processor, so the same as long as the board runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Interleaving {
+    /// 16 bytes of quants of each row in turn: SMULL and SMLAL multiply a row with the activations.
+    Rows,
+    /// Four bytes of quants of each row in turn: SDOT multiplies four rows with four activations.
+    Quads,
+}
+
+impl Interleaving {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Rows, Self::Quads];
+
+    /// The one for a processor with that ID_AA64ISAR0_EL1: [`Self::Quads`] if the field DP (bits 47 to 44) says that SDOT is there
+    /// (Arm ARM D23.2.61, FEAT_DotProd).
+    #[must_use]
+    pub const fn for_processor(id_aa64isar0_el1: u64) -> Self {
+        if id_aa64isar0_el1 >> 44 & 0xF == 0 { Self::Rows } else { Self::Quads }
+    }
+}
+
+/// What the weights of a group are, and how its bytes follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GroupFormat {
+    /// The weights.
+    pub weights: WeightFormat,
+    /// The order of the bytes.
+    pub order: Interleaving,
+}
+
+impl GroupFormat {
+    /// Every format in every order.
+    pub fn all() -> impl Iterator<Item = Self> {
+        WeightFormat::ALL.into_iter().flat_map(|weights| Interleaving::ALL.map(|order| Self { weights, order }))
+    }
+}
+
 /// A field of one row's block: where it lies and how long it is, in bytes.
 pub(super) type Field = (u8, u8);
 
@@ -91,17 +128,49 @@ impl WeightFormat {
             Self::Q6K => &[208],
         }
     }
+}
 
+impl GroupFormat {
     /// The fields of a row's block in the order in which a group's block has them, each for all eight rows.
     pub(super) const fn fields(self) -> &'static [Field] {
-        match self {
-            Self::Q4_0 => &[(0, 2), (2, 16)],
-            Self::Q4_1 => &[(0, 2), (2, 2), (4, 16)],
-            Self::Q8_0 => &[(0, 2), (2, 32)],
-            Self::Q4K => &Q4K_FIELDS,
-            Self::Q6K => &Q6K_FIELDS,
+        use WeightFormat::{Q4_0, Q4_1, Q4K, Q6K, Q8_0};
+        match (self.weights, self.order) {
+            (Q4_0, Interleaving::Rows) => &Q4_0_FIELDS,
+            (Q4_1, Interleaving::Rows) => &Q4_1_FIELDS,
+            (Q8_0, Interleaving::Rows) => &Q8_0_FIELDS,
+            (Q4K, Interleaving::Rows) => &Q4K_FIELDS,
+            (Q6K, Interleaving::Rows) => &Q6K_FIELDS,
+            (Q4_0, Interleaving::Quads) => const { &quads::<5>(&Q4_0_FIELDS) },
+            (Q4_1, Interleaving::Quads) => const { &quads::<6>(&Q4_1_FIELDS) },
+            (Q8_0, Interleaving::Quads) => const { &quads::<9>(&Q8_0_FIELDS) },
+            (Q4K, Interleaving::Quads) => const { &quads::<46>(&Q4K_FIELDS) },
+            (Q6K, Interleaving::Quads) => const { &quads::<65>(&Q6K_FIELDS) },
         }
     }
+}
+
+/// Scales (and minima), then quants.
+const Q4_0_FIELDS: [Field; 2] = [(0, 2), (2, 16)];
+const Q4_1_FIELDS: [Field; 3] = [(0, 2), (2, 2), (4, 16)];
+const Q8_0_FIELDS: [Field; 2] = [(0, 2), (2, 32)];
+
+/// The same fields with those of 16 bytes and more cut into pieces of four.
+const fn quads<const COUNT: usize>(fields: &[Field]) -> [Field; COUNT] {
+    let mut pieces = [(0, 0); COUNT];
+    let (mut count, mut index) = (0, 0);
+    while index < fields.len() {
+        let (start, length) = fields[index];
+        let piece = if length < 16 { length } else { 4 };
+        let mut at = 0;
+        while at < length {
+            pieces[count] = (start + at, piece);
+            count += 1;
+            at += piece;
+        }
+        index += 1;
+    }
+    assert!(count == COUNT, "the pieces fill the table");
+    pieces
 }
 
 /// `d`, `dmin`, 12 bytes of scales one by one (so that the eight rows' scales lie together), 8 sub-blocks.
@@ -159,16 +228,23 @@ mod tests {
     }
 
     #[test]
+    fn the_processor_decides() {
+        // ID_AA64ISAR0_EL1 of a Cortex-A72 and of a Cortex-A76, from their reference manuals.
+        assert_eq!(Interleaving::for_processor(0x0001_1120), Interleaving::Rows);
+        assert_eq!(Interleaving::for_processor(0x0000_1000_1021_1120), Interleaving::Quads);
+    }
+
+    #[test]
     fn fields_cover_a_block_once_and_keep_groups_aligned() {
-        for format in WeightFormat::ALL {
-            let mut seen = vec![0; format.block_bytes()];
+        for format in GroupFormat::all() {
+            let mut seen = vec![0; format.weights.block_bytes()];
             for &(start, length) in format.fields() {
                 for place in &mut seen[start as usize..][..length as usize] {
                     *place += 1;
                 }
             }
             assert!(seen.iter().all(|times| *times == 1), "{format:?}: {seen:?}");
-            assert!((format.block_bytes() * ROWS).is_multiple_of(ALIGNMENT));
+            assert!((format.weights.block_bytes() * ROWS).is_multiple_of(ALIGNMENT));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use barellama_gguf::Tensor;
 
-use super::format::{ALIGNMENT, ROWS, WeightFormat};
+use super::format::{ALIGNMENT, GroupFormat, Interleaving, ROWS, WeightFormat};
 
 /// A scale that is infinite or not a number: the file is damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,12 +39,13 @@ pub fn interleavable(tensor: &Tensor<'_>) -> Option<WeightFormat> {
 ///
 /// # Panics
 /// If `rows` is not whole groups of whole blocks or `scratch` is too short.
-pub fn interleave(format: WeightFormat, rows: &mut [u8], row_bytes: usize, scratch: &mut [u8]) -> Result<(), BadScale> {
-    assert!(row_bytes > 0 && row_bytes.is_multiple_of(format.block_bytes()), "a row is whole blocks");
+pub fn interleave(format: GroupFormat, rows: &mut [u8], row_bytes: usize, scratch: &mut [u8]) -> Result<(), BadScale> {
+    assert!(row_bytes > 0 && row_bytes.is_multiple_of(format.weights.block_bytes()), "a row is whole blocks");
     assert!(rows.len().is_multiple_of(row_bytes * ROWS), "a tensor is whole groups");
     let scratch = &mut scratch[..row_bytes * ROWS];
     for (index, group) in rows.chunks_exact_mut(row_bytes * ROWS).enumerate() {
-        check_scales(format, group, row_bytes).map_err(|bad| BadScale { row: bad.row + index * ROWS, ..bad })?;
+        check_scales(format.weights, group, row_bytes)
+            .map_err(|bad| BadScale { row: bad.row + index * ROWS, ..bad })?;
         scratch.copy_from_slice(group);
         interleave_group(format, scratch, row_bytes, group);
     }
@@ -65,21 +66,19 @@ fn check_scales(format: WeightFormat, rows: &[u8], row_bytes: usize) -> Result<(
     Ok(())
 }
 
-fn interleave_group(format: WeightFormat, rows: &[u8], row_bytes: usize, group: &mut [u8]) {
-    let block_bytes = format.block_bytes();
+fn interleave_group(format: GroupFormat, rows: &[u8], row_bytes: usize, group: &mut [u8]) {
+    let block_bytes = format.weights.block_bytes();
+    let is_native = is_native(format);
     let mut native = [0; BLOCK_MAX];
     let native = &mut native[..block_bytes];
     for (row, bytes) in rows.chunks_exact(row_bytes).enumerate() {
         let blocks = bytes.chunks_exact(block_bytes).zip(group.chunks_exact_mut(block_bytes * ROWS));
         for (block, group_block) in blocks {
-            match format {
-                WeightFormat::Q4_0 | WeightFormat::Q4_1 | WeightFormat::Q8_0 => {
-                    spread(format, block, row, group_block);
-                }
-                WeightFormat::Q4K | WeightFormat::Q6K => {
-                    to_native(format, block, native);
-                    spread(format, native, row, group_block);
-                }
+            if is_native {
+                spread(format, block, row, group_block);
+            } else {
+                to_native(format, block, native);
+                spread(format, native, row, group_block);
             }
         }
     }
@@ -87,7 +86,7 @@ fn interleave_group(format: WeightFormat, rows: &[u8], row_bytes: usize, group: 
 
 /// Puts the fields of a row's block to those of the other rows.
 #[inline]
-fn spread(format: WeightFormat, native: &[u8], row: usize, group_block: &mut [u8]) {
+fn spread(format: GroupFormat, native: &[u8], row: usize, group_block: &mut [u8]) {
     let mut rest = group_block;
     for &(from, length) in format.fields() {
         let (from, length) = (usize::from(from), usize::from(length));
@@ -103,6 +102,7 @@ fn copy(from: &[u8], to: &mut [u8]) {
     match (from, to) {
         ([from], [to]) => *to = *from,
         ([first, second], [to_first, to_second]) => (*to_first, *to_second) = (*first, *second),
+        ([a, b, c, d], [to_a, to_b, to_c, to_d]) => (*to_a, *to_b, *to_c, *to_d) = (*a, *b, *c, *d),
         (from, to) => {
             let (from_vectors, from_rest) = from.as_chunks::<16>();
             let (to_vectors, to_rest) = to.as_chunks_mut::<16>();
@@ -121,10 +121,10 @@ fn copy(from: &[u8], to: &mut [u8]) {
 ///
 /// # Panics
 /// If `group_block` is not a block of a group, `row` is not below [`ROWS`] or `block` is not one row's block.
-pub fn extract_block(format: WeightFormat, group_block: &[u8], row: usize, block: &mut [u8]) {
+pub fn extract_block(format: GroupFormat, group_block: &[u8], row: usize, block: &mut [u8]) {
     assert!(group_block.len() == block.len() * ROWS && row < ROWS, "a block of a group and one of its rows");
     let mut native = [0; BLOCK_MAX];
-    let native = &mut native[..format.block_bytes()];
+    let native = &mut native[..format.weights.block_bytes()];
     let mut start = 0;
     for &(to, length) in format.fields() {
         let (to, length) = (usize::from(to), usize::from(length));
@@ -134,10 +134,18 @@ pub fn extract_block(format: WeightFormat, group_block: &[u8], row: usize, block
     from_native(format, native, block);
 }
 
+/// Whether the kernels take the bits of a block as ggml has them.
+const fn is_native(format: GroupFormat) -> bool {
+    match (format.weights, format.order) {
+        (WeightFormat::Q4_0, Interleaving::Rows) | (WeightFormat::Q4_1 | WeightFormat::Q8_0, _) => true,
+        (WeightFormat::Q4_0, Interleaving::Quads) | (WeightFormat::Q4K | WeightFormat::Q6K, _) => false,
+    }
+}
+
 /// A block in ggml's layout with its bits arranged as the kernels want them.
-fn to_native(format: WeightFormat, block: &[u8], native: &mut [u8]) {
+fn to_native(format: GroupFormat, block: &[u8], native: &mut [u8]) {
     native.copy_from_slice(block);
-    match format {
+    match format.weights {
         WeightFormat::Q4K => {
             pack_scales(&unpack_scales(&block[4..16]), &mut native[4..16]);
             for (pair, native) in block[16..].chunks_exact(32).zip(native[16..].chunks_exact_mut(32)) {
@@ -148,15 +156,16 @@ fn to_native(format: WeightFormat, block: &[u8], native: &mut [u8]) {
                 }
             }
         }
-        WeightFormat::Q6K => flip_signs(native),
+        WeightFormat::Q6K => flip_bits(&mut native[128..192], 0xAA),
+        WeightFormat::Q4_0 if format.order == Interleaving::Quads => flip_bits(&mut native[2..], 0x88),
         WeightFormat::Q4_0 | WeightFormat::Q4_1 | WeightFormat::Q8_0 => {}
     }
 }
 
 /// The inverse of [`to_native`].
-fn from_native(format: WeightFormat, native: &[u8], block: &mut [u8]) {
+fn from_native(format: GroupFormat, native: &[u8], block: &mut [u8]) {
     block.copy_from_slice(native);
-    match format {
+    match format.weights {
         WeightFormat::Q4K => {
             repack_as_ggml(&native[4..16], &mut block[4..16]);
             for (native, pair) in native[16..].chunks_exact(32).zip(block[16..].chunks_exact_mut(32)) {
@@ -167,15 +176,17 @@ fn from_native(format: WeightFormat, native: &[u8], block: &mut [u8]) {
                 }
             }
         }
-        WeightFormat::Q6K => flip_signs(block),
+        WeightFormat::Q6K => flip_bits(&mut block[128..192], 0xAA),
+        WeightFormat::Q4_0 if format.order == Interleaving::Quads => flip_bits(&mut block[2..], 0x88),
         WeightFormat::Q4_0 | WeightFormat::Q4_1 | WeightFormat::Q8_0 => {}
     }
 }
 
-/// `q ^ 32` is `q - 32` as a 6-bit two's complement number; the top bits are every second bit of the bytes of high bits.
-fn flip_signs(block: &mut [u8]) {
-    for byte in &mut block[128..192] {
-        *byte ^= 0xAA;
+/// Flips the top bits of numbers: `q ^ 8` is `q - 8` as a 4-bit two's complement number, `q ^ 32` is `q - 32` as one of 6 bits
+/// (whose top bits are every second bit of the bytes of high bits).
+fn flip_bits(bytes: &mut [u8], mask: u8) {
+    for byte in bytes {
+        *byte ^= mask;
     }
 }
 
@@ -242,17 +253,18 @@ mod tests {
 
     #[test]
     fn every_row_comes_back() {
-        for format in WeightFormat::ALL {
-            let row_bytes = format.block_bytes() * 3;
-            let original = rows(format, row_bytes, 2 * ROWS);
+        for format in GroupFormat::all() {
+            let block_bytes = format.weights.block_bytes();
+            let row_bytes = block_bytes * 3;
+            let original = rows(format.weights, row_bytes, 2 * ROWS);
             let mut group = original.clone();
             interleave(format, &mut group, row_bytes, &mut vec![0; row_bytes * ROWS]).unwrap();
             assert_ne!(group, original);
-            let mut block = vec![0; format.block_bytes()];
+            let mut block = vec![0; block_bytes];
             for (row, expected) in original.chunks_exact(row_bytes).enumerate() {
                 let group = &group[row / ROWS * ROWS * row_bytes..][..ROWS * row_bytes];
-                let blocks = group.chunks_exact(format.block_bytes() * ROWS);
-                for (group_block, expected) in blocks.zip(expected.chunks_exact(format.block_bytes())) {
+                let blocks = group.chunks_exact(block_bytes * ROWS);
+                for (group_block, expected) in blocks.zip(expected.chunks_exact(block_bytes)) {
                     extract_block(format, group_block, row % ROWS, &mut block);
                     assert_eq!(block, expected, "{format:?} row {row}");
                 }
@@ -262,12 +274,13 @@ mod tests {
 
     #[test]
     fn a_scale_that_is_not_finite_is_found() {
-        for format in WeightFormat::ALL {
+        for GroupFormat { weights: format, order } in GroupFormat::all() {
             let row_bytes = format.block_bytes() * 3;
             for &at in format.scales() {
                 let mut bytes = rows(format, row_bytes, 2 * ROWS);
                 bytes[row_bytes * 9 + format.block_bytes() * 2 + at..][..2].copy_from_slice(&[0, 0xFC]);
-                let found = interleave(format, &mut bytes, row_bytes, &mut vec![0; row_bytes * ROWS]);
+                let group_format = GroupFormat { weights: format, order };
+                let found = interleave(group_format, &mut bytes, row_bytes, &mut vec![0; row_bytes * ROWS]);
                 assert_eq!(found, Err(BadScale { row: 9, block: 2 }), "{format:?} at {at}");
             }
         }

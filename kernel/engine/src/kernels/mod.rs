@@ -1,4 +1,4 @@
-//! Products with quantized weights on cores without dot-product instructions: eight rows at a time.
+//! Products with quantized weights: eight rows at a time.
 //!
 //! ```text
 //!   rows of a tensor        layout.rs          group of 8 rows, in the same bytes
@@ -13,7 +13,8 @@
 //!
 //! Every product has the same bits on every path: the products of a block are summed as integers, exactly (`int16` lanes are
 //! used within bounds that the formats guarantee), and each output adds its blocks in F32 in ascending order with the same
-//! fused operations, whatever the number of tokens. [`portable`] writes this down without vectors.
+//! fused operations, whatever the number of tokens. [`portable`] writes this down without vectors. Rows are interleaved in one of
+//! two orders, for cores with SDOT (Cortex-A76) and without (A53, A72); the bits are those of [`portable`] on both.
 //!
 //! Only [`neon`] has unsafe code.
 
@@ -27,6 +28,6 @@ pub mod portable;
 pub mod product;
 
 pub use activations::ActivationFormat;
-pub use format::{ROWS, WeightFormat};
+pub use format::{GroupFormat, Interleaving, ROWS, WeightFormat};
 pub use layout::{BadScale, interleavable, interleave};
 pub use product::{GroupKernel, Operands, Outputs};

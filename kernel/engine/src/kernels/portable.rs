@@ -5,7 +5,7 @@
 
 use crate::compute::half::f16_to_f32;
 
-use super::format::{ROWS, WeightFormat};
+use super::format::{GroupFormat, ROWS, WeightFormat};
 use super::layout;
 use super::product::{Operands, Outputs, Product};
 
@@ -41,7 +41,7 @@ fn each_row<const WEIGHTS: usize, B: Block<WEIGHTS>>(operands: &Operands<'_>, ou
     for (group_block, activations) in group_blocks.zip(activations) {
         let activations = &activations[operands.first * activation_bytes..];
         for row in 0..ROWS {
-            layout::extract_block(format, group_block, row, bytes);
+            layout::extract_block(GroupFormat { weights: format, order: operands.order }, group_block, row, bytes);
             let block = B::new(bytes);
             for (output, activations) in outputs.iter_mut().zip(activations.chunks_exact(activation_bytes)) {
                 output.0[row] = block.add_to(output.0[row], activations);

@@ -1,7 +1,7 @@
 //! The choice of a kernel, and its operands, checked once.
 
 use super::activations::ActivationFormat;
-use super::format::{ALIGNMENT, ROWS, WeightFormat};
+use super::format::{ALIGNMENT, GroupFormat, Interleaving, ROWS, WeightFormat};
 use super::layout;
 use super::portable;
 
@@ -10,6 +10,8 @@ use super::portable;
 pub struct Operands<'a> {
     /// Whole blocks of one group of eight rows, at a multiple of 16.
     pub(super) group: &'a [u8],
+    /// How the bytes of the group follow each other.
+    pub(super) order: Interleaving,
     /// As many blocks for each of `stride` tokens, at a multiple of 16.
     pub(super) activations: &'a [u8],
     /// Tokens in `activations`.
@@ -26,39 +28,39 @@ pub struct Outputs(pub [f32; ROWS]);
 /// Computes the outputs of a group for each token.
 pub(super) type Product = fn(&Operands<'_>, &mut [Outputs]);
 
-/// The kernel of a weight format on some processor.
+/// The kernel of a group's format.
 #[derive(Clone, Copy, Debug)]
 pub struct GroupKernel {
-    format: WeightFormat,
+    format: GroupFormat,
     product: Product,
 }
 
 impl GroupKernel {
-    /// The fastest kernel on this processor.
+    /// The fastest kernel for the format. The processor must have the instructions that the order of the bytes is for.
     #[must_use]
-    pub fn new(format: WeightFormat) -> Self {
+    pub fn new(format: GroupFormat) -> Self {
         #[cfg(target_arch = "aarch64")]
         return Self { format, product: super::neon::product(format) };
         #[cfg(not(target_arch = "aarch64"))]
         Self::portable(format)
     }
 
-    /// The kernel without vectors, which defines the result.
+    /// The kernel without vectors, which defines the result: the same for both orders.
     #[must_use]
-    pub fn portable(format: WeightFormat) -> Self {
-        Self { format, product: portable::product(format) }
+    pub fn portable(format: GroupFormat) -> Self {
+        Self { format, product: portable::product(format.weights) }
     }
 
     /// The format of the weights.
     #[must_use]
-    pub const fn format(&self) -> WeightFormat {
-        self.format
+    pub const fn weights(&self) -> WeightFormat {
+        self.format.weights
     }
 
     /// The format of the activations.
     #[must_use]
     pub const fn activation(&self) -> ActivationFormat {
-        self.format.activation()
+        self.format.weights.activation()
     }
 
     /// `outputs[index].0[row]` = row of `group` times token `first + index` of `activations`, which has `tokens` tokens.
@@ -67,14 +69,14 @@ impl GroupKernel {
     /// If `group` is not eight rows of whole blocks, `activations` does not have as many blocks for each token, a token is
     /// not below `tokens`, or one of the two does not start at a multiple of 16.
     pub fn product(&self, group: &[u8], activations: &[u8], tokens: usize, first: usize, outputs: &mut [Outputs]) {
-        let block_bytes = self.format.block_bytes() * ROWS;
+        let block_bytes = self.format.weights.block_bytes() * ROWS;
         let blocks = group.len() / block_bytes;
         assert_eq!(group.len(), blocks * block_bytes, "a group is whole blocks");
         assert_eq!(activations.len(), blocks * tokens * self.activation().block_bytes(), "blocks for every token");
         assert!(first <= tokens && outputs.len() <= tokens - first, "tokens are in the activations");
         let is_aligned = |bytes: &[u8]| bytes.as_ptr().addr().is_multiple_of(ALIGNMENT);
         assert!(is_aligned(group) && is_aligned(activations), "blocks are aligned to {ALIGNMENT} bytes");
-        (self.product)(&Operands { group, activations, stride: tokens, first }, outputs);
+        (self.product)(&Operands { group, order: self.format.order, activations, stride: tokens, first }, outputs);
     }
 
     /// One row's block of a group's block in ggml's layout.

@@ -15,6 +15,7 @@ use barellama_engine::compute::weights::Weights;
 use barellama_engine::compute::workspace::{LOGIT_ROWS, Workspace, WorkspaceSizes};
 use barellama_engine::interleave::interleave_weights;
 use barellama_engine::kernel_calls::{Kernel, Work};
+use barellama_engine::kernels::Interleaving;
 use barellama_gguf::{Gguf, ModelConfig, ModelTensors};
 
 pub fn root() -> PathBuf {
@@ -34,7 +35,7 @@ pub fn plain_tiny_model(name: &str) -> Vec<u8> {
 /// A model file with its rows interleaved.
 pub fn interleaved(mut file: Vec<u8>) -> Vec<u8> {
     assert!(file.as_ptr().addr().is_multiple_of(16), "files lie at multiples of 16");
-    with_crew(1, |crew| interleave_weights(crew, &mut file)).unwrap();
+    with_crew(1, |crew| interleave_weights(crew, Interleaving::Rows, &mut file)).unwrap();
     file
 }
 
@@ -143,7 +144,7 @@ impl<'m> Bench<'m> {
         let gguf = Gguf::parse(file).unwrap();
         let config = ModelConfig::from_gguf(&gguf).unwrap();
         let tensors = ModelTensors::from_gguf(&gguf, &config).unwrap();
-        let weights = Weights::new(config, &tensors, arithmetic, RowLayout::Interleaved).unwrap();
+        let weights = Weights::new(config, &tensors, arithmetic, RowLayout::Interleaved(Interleaving::Rows)).unwrap();
         let sizes = WorkspaceSizes::new(&weights, chunk, cores);
         let kv = weights.config.kv_elements_per_token() * context;
         let (f16, f32) = if arithmetic == Arithmetic::Product { (kv, 0) } else { (0, kv) };

@@ -13,6 +13,7 @@ use barellama_abi::boot_info::BootInfo;
 use barellama_engine::compute::linear::{Arithmetic, RowLayout};
 use barellama_engine::compute::team::{Crew, Team};
 use barellama_engine::interleave;
+use barellama_engine::kernels::Interleaving;
 use barellama_engine::machine::Machine;
 use barellama_engine::prepare::{self, Prepared, area};
 use barellama_engine::serve;
@@ -51,12 +52,14 @@ fn run_model() {
 fn prepared<'m>(boot: &BootInfo, memory: &'m Memory) -> Result<Prepared<'m>, alloc::string::String> {
     HEAP.start(memory.arena_start(), boot.arena_bytes);
     let heap_bytes = || HEAP.extent();
+    let order = Interleaving::for_processor(boot.id_aa64isar0_el1);
+    let layout = RowLayout::Interleaved(order);
     if !boot.model_is_sealed {
         let crew = Crew { team: &TEAM, kernel: &Syscalls, cores: boot.cores as usize };
-        memory.with_model_file(|file| interleave::interleave_weights(&crew, file))?;
+        memory.with_model_file(|file| interleave::interleave_weights(&crew, order, file))?;
     }
     let file = memory.model_file();
-    let prepared = prepare::prepare(&Syscalls, boot, file, Arithmetic::Product, RowLayout::Interleaved, &heap_bytes)?;
+    let prepared = prepare::prepare(&Syscalls, boot, file, Arithmetic::Product, layout, &heap_bytes)?;
     if boot.model_is_sealed {
         prepare::check_sealed(&prepared, memory.sealed_descriptor())?;
     } else {

@@ -10,14 +10,14 @@ use super::vectors::{add_scaled, half_sums_of_16, load, load_outputs, nibbles, s
 
 /// Bytes of a block of activations, and where its parts lie.
 const ACTIVATION_BYTES: usize = ActivationFormat::Blocks256.block_bytes();
-const SUMS: usize = 256;
+pub(super) const SUMS: usize = 256;
 const SUMS_BY_8: usize = 272;
 const SCALE: usize = 288;
 /// Tokens whose integer sums are kept at once: 64 bytes each on the stack.
 const TILE: usize = 32;
 
 /// Integer sums of a token: two or four vectors, as the format needs.
-type Sums = [int32x4_t; 4];
+pub(super) type Sums = [int32x4_t; 4];
 
 /// A block of eight rows.
 pub(super) trait Block: Sized {
@@ -140,7 +140,7 @@ unsafe fn many_tokens<B: Block>(operands: &Operands<'_>, outputs: &mut [Outputs]
 /// A block of activations lies at `x`.
 #[inline]
 #[target_feature(enable = "neon")]
-unsafe fn scaled(scales: [float32x4_t; 2], x: *const u8) -> [float32x4_t; 2] {
+pub(super) unsafe fn scaled(scales: [float32x4_t; 2], x: *const u8) -> [float32x4_t; 2] {
     // SAFETY: the scale is a float at a multiple of 4 inside the block.
     let scale = unsafe { x.add(SCALE).cast::<f32>().read() };
     [vmulq_n_f32(scales[0], scale), vmulq_n_f32(scales[1], scale)]
@@ -154,8 +154,32 @@ pub(super) struct Q4K {
     scales: [float32x4_t; 2],
     minima: [float32x4_t; 2],
     /// Of each part, for each row.
-    part_scales: [int16x8_t; 8],
-    part_minima: [int16x8_t; 8],
+    pub(super) part_scales: [int16x8_t; 8],
+    pub(super) part_minima: [int16x8_t; 8],
+}
+
+impl Q4K {
+    /// The outputs with integer sums added: products times scales, minima times sums of activations.
+    ///
+    /// # Safety
+    /// A block of activations lies at `x`.
+    #[inline(always)]
+    pub(super) unsafe fn add_products(
+        &self,
+        outputs: [float32x4_t; 2],
+        products: [int32x4_t; 2],
+        minima: [int32x4_t; 2],
+        x: *const u8,
+    ) -> [float32x4_t; 2] {
+        // SAFETY: the caller's promise; NEON is always there.
+        unsafe {
+            let products = products.map(|four| vcvtq_f32_s32(four));
+            let minima = minima.map(|four| vcvtq_f32_s32(four));
+            let outputs = add_scaled(outputs, scaled(self.scales, x), products);
+            let scales = scaled(self.minima, x);
+            [vfmsq_f32(outputs[0], scales[0], minima[0]), vfmsq_f32(outputs[1], scales[1], minima[1])]
+        }
+    }
 }
 
 /// Nibbles and scales of a part.
@@ -250,11 +274,7 @@ impl Block for Q4K {
             let sums_by_8 = vreinterpretq_s16_s8(load(x, SUMS_BY_8));
             let products = times_sums([sums[0], sums[1]], &self.part_scales, sums_by_8);
             let minima = times_sums([vdupq_n_s32(0); 2], &self.part_minima, vreinterpretq_s16_s8(load(x, SUMS)));
-            let products = products.map(|four| vcvtq_f32_s32(four));
-            let minima = minima.map(|four| vcvtq_f32_s32(four));
-            let outputs = add_scaled(outputs, scaled(self.scales, x), products);
-            let scales = scaled(self.minima, x);
-            [vfmsq_f32(outputs[0], scales[0], minima[0]), vfmsq_f32(outputs[1], scales[1], minima[1])]
+            self.add_products(outputs, products, minima, x)
         }
     }
 }
@@ -262,7 +282,7 @@ impl Block for Q4K {
 /// `start` plus factors of each part, for eight rows, times the part's lane of `sums`.
 #[inline]
 #[target_feature(enable = "neon")]
-fn times_sums(start: [int32x4_t; 2], factors: &[int16x8_t; 8], sums: int16x8_t) -> [int32x4_t; 2] {
+pub(super) fn times_sums(start: [int32x4_t; 2], factors: &[int16x8_t; 8], sums: int16x8_t) -> [int32x4_t; 2] {
     let [mut low, mut high] = start;
     macro_rules! lanes {
         ($($lane:literal)*) => {

@@ -1,11 +1,15 @@
-//! The kernels for AArch64 cores without dot-product instructions (Cortex-A53, A72).
+//! The kernels for AArch64 cores.
 //!
-//! One step multiplies 32 weights of eight rows with 32 activations of one token. SMULL and three SMLAL leave eight sums of
-//! four products for each row in 16 bits, a tree of ADDP makes one vector of them with a lane for each row, and conversion
-//! and scaling are paid once for eight rows. Weights are unpacked before the loop over tokens.
+//! One step multiplies 32 weights of eight rows with 32 activations of one token. Weights are unpacked before the loop over
+//! tokens, and conversion and scaling are paid once for eight rows.
 //!
-//! The 16-bit sums are exact: see [`vectors::sums_of_32`] and [`vectors::half_sums_of_16`].
+//! - Without dot-product instructions (Cortex-A53, A72): SMULL and three SMLAL leave eight sums of four products for each row
+//!   in 16 bits, a tree of ADDP makes one vector of them with a lane for each row. The 16-bit sums are exact: see
+//!   [`vectors::sums_of_32`] and [`vectors::half_sums_of_16`].
+//! - With them (A76): SDOT multiplies four weights of four rows with the same four activations and adds to a 32-bit lane for
+//!   each row: [`dot`].
 
+mod dot;
 mod k_quants;
 mod quantize;
 mod short;
@@ -15,16 +19,21 @@ mod vectors;
 pub(super) use quantize::quantize;
 pub(super) use vectors::copy_16;
 
-use super::format::WeightFormat;
+use super::format::{GroupFormat, Interleaving, WeightFormat};
 use super::product::Product;
 
 /// The kernel of a format.
-pub(super) fn product(format: WeightFormat) -> Product {
-    match format {
-        WeightFormat::Q4_0 => short::product::<short::Q4_0>,
-        WeightFormat::Q4_1 => short::product::<short::Q4_1>,
-        WeightFormat::Q8_0 => short::product::<short::Q8_0>,
-        WeightFormat::Q4K => k_quants::product::<k_quants::Q4K>,
-        WeightFormat::Q6K => k_quants::product::<k_quants::Q6K>,
+pub(super) fn product(format: GroupFormat) -> Product {
+    match (format.weights, format.order) {
+        (WeightFormat::Q4_0, Interleaving::Rows) => short::product::<short::Q4_0>,
+        (WeightFormat::Q4_1, Interleaving::Rows) => short::product::<short::Q4_1>,
+        (WeightFormat::Q8_0, Interleaving::Rows) => short::product::<short::Q8_0>,
+        (WeightFormat::Q4K, Interleaving::Rows) => k_quants::product::<k_quants::Q4K>,
+        (WeightFormat::Q6K, Interleaving::Rows) => k_quants::product::<k_quants::Q6K>,
+        (WeightFormat::Q4_0, Interleaving::Quads) => short::product::<dot::Q4_0>,
+        (WeightFormat::Q4_1, Interleaving::Quads) => short::product::<dot::Q4_1>,
+        (WeightFormat::Q8_0, Interleaving::Quads) => short::product::<dot::Q8_0>,
+        (WeightFormat::Q4K, Interleaving::Quads) => k_quants::product::<dot::Q4K>,
+        (WeightFormat::Q6K, Interleaving::Quads) => k_quants::product::<dot::Q6K>,
     }
 }

@@ -12,12 +12,15 @@ use super::vectors::{add_scaled, load, load_outputs, nibbles, scales, store_outp
 const ACTIVATION_BYTES: usize = ActivationFormat::Blocks32.block_bytes();
 
 /// 32 weights of each of eight rows.
-type Weights = [[int8x16_t; 2]; 8];
+pub(super) type Weights = [[int8x16_t; 2]; 8];
 
 /// A format. Sums are computed before their outputs are written, and the sums of the next block or token in between: a core
 /// that works in order has something to do while one waits for the other.
-pub(super) trait Block {
+pub(super) trait Block: Sized {
     const FORMAT: WeightFormat;
+    /// Whether the sums of the next token are begun before those of a token are finished. A core that works out of order does so
+    /// by itself.
+    const LOOKS_AHEAD: bool = true;
     /// Scales of eight rows, widened.
     type Scales: Copy;
     /// Integer sums of eight rows.
@@ -42,7 +45,33 @@ pub(super) trait Block {
     ///
     /// # Safety
     /// As many blocks of activations as outputs lie at `x`, which is a multiple of 16; NEON is there.
-    unsafe fn each_token(weights: &Weights, scales: &Self::Scales, x: *const u8, outputs: &mut [Outputs]);
+    #[inline(always)]
+    unsafe fn each_token(weights: &Weights, scales: &Self::Scales, x: *const u8, outputs: &mut [Outputs]) {
+        let mut x = x;
+        if !Self::LOOKS_AHEAD {
+            for output in outputs {
+                // SAFETY: the caller's promise: a block for each output.
+                unsafe {
+                    let (sums, tail) = sums_at::<Self>(weights, x);
+                    store_outputs(output, Self::add_to(load_outputs(output), scales, sums, tail));
+                }
+                x = x.wrapping_add(ACTIVATION_BYTES);
+            }
+            return;
+        }
+        let Some((last, others)) = outputs.split_last_mut() else { return };
+        // SAFETY: the caller's promise: a block for each output.
+        unsafe {
+            let mut pending = sums_at::<Self>(weights, x);
+            for output in others {
+                x = x.add(ACTIVATION_BYTES);
+                let next = sums_at::<Self>(weights, x);
+                store_outputs(output, Self::add_to(load_outputs(output), scales, pending.0, pending.1));
+                pending = next;
+            }
+            store_outputs(last, Self::add_to(load_outputs(last), scales, pending.0, pending.1));
+        }
+    }
 }
 
 /// Outputs of a group for each token.
@@ -252,23 +281,6 @@ impl Block for Q8_0 {
         // SAFETY: NEON is always there; nothing but registers is touched.
         unsafe { add_scaled(outputs, scaled(*scales, tail), sums.map(|four| vcvtq_f32_s32(four))) }
     }
-
-    #[inline(always)]
-    unsafe fn each_token(weights: &Weights, scales: &Self::Scales, x: *const u8, outputs: &mut [Outputs]) {
-        let mut x = x;
-        let Some((last, others)) = outputs.split_last_mut() else { return };
-        // SAFETY: the caller's promise: a block for each output.
-        unsafe {
-            let mut pending = sums_at::<Self>(weights, x);
-            for output in others {
-                x = x.add(ACTIVATION_BYTES);
-                let next = sums_at::<Self>(weights, x);
-                store_outputs(output, Self::add_to(load_outputs(output), scales, pending.0, pending.1));
-                pending = next;
-            }
-            store_outputs(last, Self::add_to(load_outputs(last), scales, pending.0, pending.1));
-        }
-    }
 }
 
 /// For each of four rows the sum of 32 products of 8-bit weights. 16 bits hold two of them: 2 * 128 * 127 = 32512.
@@ -299,7 +311,7 @@ fn wide_quads(weights: &Weights, row: usize, x: [int8x16_t; 2]) -> int32x4_t {
 /// Scales of the weights times the scale of the activations.
 #[inline]
 #[target_feature(enable = "neon")]
-fn scaled(scales: [float32x4_t; 2], tail: int8x16_t) -> [float32x4_t; 2] {
+pub(super) fn scaled(scales: [float32x4_t; 2], tail: int8x16_t) -> [float32x4_t; 2] {
     let tail = vreinterpretq_f32_s8(tail);
     [vmulq_laneq_f32::<0>(scales[0], tail), vmulq_laneq_f32::<0>(scales[1], tail)]
 }
