@@ -141,6 +141,9 @@ pub struct RequestHeader {
     pub top: u32,
     /// Whether end-of-generation tokens do not end it (score, benchmarks).
     pub ignore_end: bool,
+    /// Score: positions in front of the prompt whose keys and values are made up, so that a long context can be measured without
+    /// computing it; 0: none. The session forgets everything afterwards.
+    pub filled_tokens: u32,
     /// How tokens are chosen.
     pub sampling: Sampling,
 }
@@ -159,6 +162,7 @@ impl Default for RequestHeader {
             chunk_tokens: 0,
             top: 5,
             ignore_end: false,
+            filled_tokens: 0,
             sampling: Sampling::default(),
         }
     }
@@ -166,7 +170,7 @@ impl Default for RequestHeader {
 
 impl RequestHeader {
     /// Size of the encoded form, in bytes.
-    pub const BYTES: usize = 64;
+    pub const BYTES: usize = 72;
 
     fn to_bytes(self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];
@@ -186,6 +190,7 @@ impl RequestHeader {
         writer.f32(self.sampling.repeat_penalty);
         writer.u32(self.sampling.repeat_last);
         writer.u64(self.sampling.seed);
+        writer.u32(self.filled_tokens);
         bytes
     }
 
@@ -209,6 +214,7 @@ impl RequestHeader {
                 repeat_last: reader.u32(),
                 seed: reader.u64(),
             },
+            filled_tokens: reader.u32(),
         })
     }
 }
@@ -357,7 +363,7 @@ mod tests {
     #[test]
     fn a_request_round_trips() {
         let mut slot = [0xAA; 512];
-        let header = RequestHeader { id: 7, max_tokens: 64, ..RequestHeader::default() };
+        let header = RequestHeader { id: 7, max_tokens: 64, filled_tokens: 9, ..RequestHeader::default() };
         let mut writer = RequestWriter::new(&mut slot, header).unwrap();
         writer.record(RecordKind::System, b"be brief").unwrap();
         writer.record(RecordKind::User, "grüß dich".as_bytes()).unwrap();

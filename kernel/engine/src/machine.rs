@@ -6,7 +6,7 @@ use barellama_abi::outcome::StopReason;
 use barellama_abi::request::{RequestHeader, control};
 use barellama_abi::syscall::Phase;
 
-use crate::compute::kv_cache::{KvCache, KvElements};
+use crate::compute::kv_cache::{KvCache, KvElements, Part};
 use crate::compute::linear::Arithmetic;
 use crate::compute::team::{Crew, Team};
 use crate::compute::transformer;
@@ -124,6 +124,26 @@ impl<'e> Machine<'e> {
         self.weights.config.vocabulary
     }
 
+    /// Empties a session and makes up keys and values for its first positions, always the same ones between -1 and 1: for
+    /// measuring at a position without computing what comes before it. The session has room for them.
+    pub fn fill(&mut self, session: usize, positions: usize) {
+        let config = &self.weights.config;
+        let Some(session) = self.sessions.get_mut(session) else { return };
+        session.tokens.clear();
+        session.tokens.resize(positions, 0);
+        let mut state = 0x9E37_79B9_u32;
+        let mut values = alloc::vec![0.0; config.head];
+        for layer in 0..config.blocks {
+            for (part, kv_head) in [Part::Keys, Part::Values].into_iter().flat_map(|part| heads(part, config.kv_heads))
+            {
+                for position in 0..positions {
+                    values.fill_with(|| xorshift(&mut state));
+                    session.cache.store(layer, part, kv_head, position, &values);
+                }
+            }
+        }
+    }
+
     /// Appends tokens to a session, chunk by chunk, and gives the logits of each token from index `wanted` on to `each`.
     ///
     /// The session has room for them and they are below the size of the vocabulary. Tokens of whole chunks stay in the session
@@ -214,6 +234,18 @@ fn check(kernel: &dyn Kernel, ticket: &Ticket, progress: Progress) -> Option<Sto
         control::DEADLINE => Some(StopReason::Deadline),
         _ => Some(StopReason::Cancelled),
     }
+}
+
+fn heads(part: Part, count: usize) -> impl Iterator<Item = (Part, usize)> {
+    (0..count).map(move |head| (part, head))
+}
+
+/// The next number of a xorshift sequence, between -1 and 1.
+fn xorshift(state: &mut u32) -> f32 {
+    *state ^= *state << 13;
+    *state ^= *state >> 17;
+    *state ^= *state << 5;
+    (*state >> 8) as f32 / 8_388_608.0 - 1.0
 }
 
 fn floats(bytes: &mut [u8]) -> Option<&mut [f32]> {

@@ -28,7 +28,7 @@ pub fn score(
     if header.top > TOP_MAX {
         return Err(RequestError::TooManyTop(header.top));
     }
-    let start_ns = machine.kernel().clock_ns();
+    let mut start_ns = machine.kernel().clock_ns();
     let mut tokens = prompt::tokens(prepared, request)?;
     let forced = prompt::ids(prepared, request, RecordKind::ForcedIds)?.unwrap_or_default();
     let prompt_tokens = tokens.len();
@@ -40,10 +40,15 @@ pub fn score(
     tokens.extend(forced.iter().take(steps - 1));
     let session = &mut machine.sessions[header.session as usize];
     let context = session.context();
-    if tokens.len() > context {
-        return Err(RequestError::PromptTooLong { tokens: tokens.len(), context });
+    let filled = header.filled_tokens as usize;
+    if tokens.len().saturating_add(filled) > context {
+        return Err(RequestError::PromptTooLong { tokens: tokens.len().saturating_add(filled), context });
     }
-    let reused_tokens = session.reuse(&tokens, prompt_tokens - 1);
+    let reused_tokens = if filled == 0 { session.reuse(&tokens, prompt_tokens - 1) } else { 0 };
+    if filled > 0 {
+        machine.fill(header.session as usize, filled);
+        start_ns = machine.kernel().clock_ns();
+    }
 
     let mut writer = StepWriter::new(machine.kernel(), header.id, header.top as usize);
     let mut stop = run(machine, ticket, &tokens[reused_tokens..], prompt_tokens - 1 - reused_tokens, &mut writer);
@@ -58,12 +63,17 @@ pub fn score(
     }
     let steps_done = u32::try_from(writer.steps).unwrap_or(u32::MAX);
     drop(writer);
+    let context_used = machine.sessions[header.session as usize].tokens.len();
+    if filled > 0 {
+        // What was made up must not be taken for a prefix.
+        machine.sessions[header.session as usize].tokens.clear();
+    }
     Ok(Outcome {
         stop_reason: stop,
         prompt_tokens: count(prompt_tokens),
         reused_tokens: count(reused_tokens),
         generated_tokens: steps_done,
-        context_used_tokens: count(machine.sessions[header.session as usize].tokens.len()),
+        context_used_tokens: count(context_used),
         context_tokens: count(context),
         prompt_ns: prompt_end_ns.saturating_sub(start_ns),
         decode_ns: machine.kernel().clock_ns().saturating_sub(prompt_end_ns),

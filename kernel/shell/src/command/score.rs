@@ -14,6 +14,7 @@ pub(super) const LIMITS: Limits = Limits { bytes: crate::editor::LINE_BYTES_MAX,
 const STEPS_DEFAULT: u32 = 16;
 const STEPS_MAX: u32 = 65_536;
 const CHUNK_TOKENS_MAX: u32 = 4096;
+const FILLED_TOKENS_MAX: u32 = 1 << 20;
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -79,6 +80,8 @@ pub struct ScoreRequest {
     pub chunk: u32,
     /// Which KV cache.
     pub session: u32,
+    /// For benchmarks: so many positions in front of the prompt get made-up keys and values. The session is empty afterwards.
+    pub filled: u32,
 }
 
 impl ScoreRequest {
@@ -94,6 +97,7 @@ impl ScoreRequest {
             chunk_tokens: self.chunk,
             top: self.top.unwrap_or(RequestHeader::default().top),
             ignore_end: true,
+            filled_tokens: self.filled,
             sampling: Sampling { temperature: 0.0, repeat_penalty: 1.0, ..Sampling::default() },
         }
     }
@@ -144,6 +148,7 @@ impl ScoreRequest {
             (self.cores <= CORES_MAX as u32, "\"cores\" is at most 4 (0: all)"),
             (self.chunk <= CHUNK_TOKENS_MAX, "\"chunk\" is at most 4096 (0: the engine's choice)"),
             (self.session < SESSIONS_MAX, "\"session\" is at most 15"),
+            (self.filled <= FILLED_TOKENS_MAX, "\"filled\" is at most 1048576"),
         ];
         ranges.into_iter().find(|range| !range.0).map_or(Ok(()), |range| Err(JsonError::Meaning(range.1)))
     }
@@ -208,6 +213,7 @@ mod tests {
         assert!(reason(r#"{"prompt":"x","top":65}"#).contains("\"top\""));
         assert!(reason(r#"{"prompt":"x","cores":5}"#).contains("\"cores\""));
         assert!(reason(r#"{"prompt":"x","session":16}"#).contains("\"session\""));
+        assert!(reason(r#"{"prompt":"x","filled":1048577}"#).contains("\"filled\""));
         assert!(reason(r#"{"prompt":"x","stepz":1}"#).contains("stepz"));
         assert!(reason(r#"{"ids":[-1]}"#).contains("-1"));
         assert!(reason(r#"{"ids":[4294967296]}"#).contains("4294967296"));
