@@ -30,6 +30,13 @@ pub fn twins_image() -> PathBuf {
     work_file("twins.img")
 }
 
+/// The engine with its symbols: `target/bare/...`, or what the variable `BARELLAMA_ENGINE` names.
+#[must_use]
+pub fn engine_elf() -> PathBuf {
+    let default = || root().join("target/bare/aarch64-unknown-none/release/engine");
+    existing(std::env::var_os("BARELLAMA_ENGINE").map_or_else(default, PathBuf::from))
+}
+
 /// The device tree that makes one of QEMU's Raspberry Pis tell where it placed a file.
 #[must_use]
 pub fn device_tree(machine: &str) -> PathBuf {

@@ -5,10 +5,13 @@
 
 mod boot;
 mod card;
+mod count;
+mod cycles;
 mod machines;
 mod restart;
 mod row;
 mod speed;
+mod tinyllama;
 
 use std::error::Error;
 
@@ -17,8 +20,13 @@ type Outcome = Result<(), Box<dyn Error>>;
 type Topic = (&'static str, fn() -> Outcome);
 
 /// What can be measured alone, in the order of the output. Each topic has a file.
-const TOPICS: [Topic; 4] =
-    [("boot", boot::measure), ("speed", speed::measure), ("restart", restart::measure), ("card", card::measure)];
+const TOPICS: [Topic; 5] = [
+    ("boot", boot::measure),
+    ("speed", speed::measure),
+    ("cycles", cycles::measure),
+    ("restart", restart::measure),
+    ("card", card::measure),
+];
 
 fn main() -> Outcome {
     let only: Vec<String> = std::env::args().skip(1).collect();
