@@ -12,6 +12,9 @@ pub const MODELS_MAX: usize = 16;
 /// How many folders are looked into, the root included. A card of Raspberry Pi OS has two.
 pub const FOLDERS_MAX: usize = 32;
 const MODEL_SUFFIX: &str = ".gguf";
+/// What is left of the suffix in the short name of a file whose long one is lost, and what shows that there was one.
+const SHORT_SUFFIX: &str = ".GGU";
+const SHORT_NAME_MARK: char = '~';
 /// `.` and `..`, and what other systems hide: macOS leaves `._NAME` beside each file that it copies.
 const HIDDEN_PREFIX: &str = ".";
 
@@ -139,7 +142,12 @@ fn by_depth_and_path(left: &ModelFile, right: &ModelFile) -> Ordering {
 }
 
 fn is_model_name(name: &str) -> bool {
-    let suffix_start = name.len().checked_sub(MODEL_SUFFIX.len());
-    let suffix = suffix_start.and_then(|start| name.get(start..));
-    suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(MODEL_SUFFIX))
+    let is_shortened = name.contains(SHORT_NAME_MARK) && ends_with(name, SHORT_SUFFIX);
+    ends_with(name, MODEL_SUFFIX) || is_shortened
+}
+
+/// Whether a name has this end, without regard to the case of ASCII letters.
+fn ends_with(name: &str, end: &str) -> bool {
+    let start = name.len().checked_sub(end.len());
+    start.and_then(|start| name.get(start..)).is_some_and(|suffix| suffix.eq_ignore_ascii_case(end))
 }

@@ -231,3 +231,20 @@ fn an_empty_file_begins_nowhere() {
     let image = image(SMALL_BYTES, FatType::Fat16, 512, |file_system| write_file(file_system, "empty.gguf", b""));
     assert_eq!(first_cluster(&image, "empty.gguf"), 0);
 }
+
+/// Some systems write the parts of a long name and then another short one: its checksum tells that they do not belong together.
+#[test]
+fn a_long_name_with_a_wrong_checksum_does_not_hide_the_model() {
+    let mut image = usual(FatType::Fat16);
+    let short = entry_offset(&image, b"TINYLL~1GGU");
+    for offset in [32, 64, 96] {
+        assert_eq!(image[short - offset + 11], 0x0F, "a part of the long name");
+        image[short - offset + 13] ^= 0x55;
+    }
+    with_volume(image, |volume, blocks| {
+        let models = volume.find_models(blocks).unwrap();
+        let first = &models.list[0];
+        assert_eq!((first.path.as_str(), first.bytes), ("TINYLL~1.GGU", 70_001));
+        assert_eq!(volume.open(blocks, "TINYLL~1.GGU").unwrap().bytes, 70_001);
+    });
+}
