@@ -13,6 +13,9 @@ const MAGIC: u32 = 0xD00D_FEED;
 /// A tree of the firmware has some 80 KiB.
 const BYTES_MAX: u32 = 1 << 20;
 
+/// Compatible of a PCI host whose configuration space is in memory, and that needs no more than that.
+const PCI_HOST: &[u8] = b"pci-host-ecam-generic";
+
 /// What the tree says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TreeFacts {
@@ -24,6 +27,8 @@ pub struct TreeFacts {
     pub cores: usize,
     /// /chosen linux,initrd-start and -end.
     pub placed_file: Option<PhysicalRange>,
+    /// The configuration space of a generic PCI host.
+    pub pci_configuration: Option<PhysicalRange>,
     /// Ranges that found no room in the lists.
     pub dropped: usize,
 }
@@ -56,6 +61,9 @@ pub fn read(tree: &[u8]) -> Option<TreeFacts> {
             "cpus" => {
                 facts.cores = child.children().filter(|core| core.name_without_address() == "cpu").count();
             }
+            "pcie" if is_compatible(&child, PCI_HOST) => {
+                each_range(&child, |start, bytes| facts.pci_configuration = Some(PhysicalRange { start, bytes }));
+            }
             "chosen" => facts.placed_file = placed_file(&child),
             _ => {}
         }
@@ -83,6 +91,10 @@ fn each_range(node: &FdtNode<'_>, mut visit: impl FnMut(u64, u64)) {
             visit(start, bytes);
         }
     }
+}
+
+fn is_compatible(node: &FdtNode<'_>, name: &[u8]) -> bool {
+    node.property("compatible").is_some_and(|names| names.value().split(|&byte| byte == 0).any(|one| one == name))
 }
 
 fn placed_file(chosen: &FdtNode<'_>) -> Option<PhysicalRange> {

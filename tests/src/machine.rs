@@ -99,6 +99,17 @@ impl Setup {
         self
     }
 
+    /// A card behind an SD controller on PCI, for a machine that has PCI ([`Machine::virt_with_pci`]). `options` are the controller's,
+    /// e.g. `,capareg=0x057034b4`.
+    #[must_use]
+    pub fn card_on_pci(mut self, card: &Path, options: &str) -> Self {
+        let drive = format!("if=none,id=card,file={},format=raw", card.display());
+        let controller = format!("sdhci-pci{options}");
+        self.extra
+            .extend(["-device", &controller, "-drive", &drive, "-device", "sd-card,drive=card"].map(str::to_owned));
+        self
+    }
+
     /// One instruction per nanosecond of guest time: the guest's clock counts instructions.
     #[must_use]
     pub fn counting_instructions(mut self) -> Self {
@@ -231,6 +242,12 @@ impl Machine {
     #[must_use]
     pub fn virt(processor: &'static str) -> Setup {
         Self::setup(Kind::Virt { processor, options: "" })
+    }
+
+    /// The same with PCI's configuration space where the kernel can map it.
+    #[must_use]
+    pub fn virt_with_pci(processor: &'static str) -> Setup {
+        Self::setup(Kind::Virt { processor, options: ",highmem-ecam=off" })
     }
 
     /// The same with a second exception level for the kernel to leave.

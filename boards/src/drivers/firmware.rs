@@ -19,6 +19,7 @@ mod tag {
     pub const GET_MEASURED_CLOCK_RATE: u32 = 0x0003_0047;
     pub const SET_CLOCK_RATE: u32 = 0x0003_8002;
     pub const SET_GPIO_STATE: u32 = 0x0003_8041;
+    pub const SET_SDHOST_CLOCK: u32 = 0x0003_8042;
 }
 
 /// SET_POWER_STATE: on, and wait until it is.
@@ -72,6 +73,14 @@ impl VideoCoreFirmware {
     /// Drives a pin of the firmware's GPIO expander (numbers from 128). Returns whether the firmware took it.
     pub fn set_expander_pin(&self, pin: u32, is_high: bool) -> bool {
         self.mailbox.property::<2>(tag::SET_GPIO_STATE, &[pin, u32::from(is_high)]).is_some()
+    }
+
+    /// Lets the firmware set the divider of SDHOST for at most `hz_max`, which it knows best: it moves the core's clock. The rate
+    /// that it chose: the higher one of the card's two states (Linux bcm2835-sdhost.c); `None` if it leaves the divider to us.
+    #[must_use]
+    pub fn set_sdhost_clock_hz(&self, hz_max: u32) -> Option<u32> {
+        let [_, first, second] = self.mailbox.property(tag::SET_SDHOST_CLOCK, &[hz_max, 0, 0])?;
+        Some(first.max(second)).filter(|&hertz| hertz != 0)
     }
 
     fn memory(&self, tag: u32) -> Option<PhysicalRange> {

@@ -3,10 +3,12 @@
 #[cfg(target_os = "none")]
 pub mod bcm2835_mailbox;
 pub mod bcm2835_power;
+pub mod bcm2835_sdhost;
 #[cfg(target_os = "none")]
 pub mod bcm2836_interrupts;
 #[cfg(target_os = "none")]
 pub mod bcm_gpio;
+pub mod dma;
 #[cfg(target_os = "none")]
 pub mod firmware;
 #[cfg(target_os = "none")]
@@ -17,6 +19,7 @@ pub mod led;
 pub mod mmio;
 #[cfg(target_os = "none")]
 pub mod nothing;
+pub mod pci;
 pub mod pl011;
 #[cfg(target_os = "none")]
 pub mod psci;

@@ -1,29 +1,38 @@
-//! SD host controllers after the SD Host Controller Simplified Specification 3.00 ("SDHC"), by programmed input.
+//! SD host controllers after the SD Host Controller Simplified Specification 3.00 ("SDHC"), by programmed input and by ADMA2.
 //!
 //! Two of them are in the Pis: the legacy one (Arasan; the slot of QEMU's machines, WLAN or the slot on a Pi 3) and EMMC2 (the
 //! slot of a Pi 4). Both need more care than the standard says, after what Linux (`sdhci-iproc`), U-Boot (`bcm2835_sdhci`) and
 //! EDK2 do: words of 32 bits only, pairs of registers written at once, and a pause of some card clocks after each write, since
-//! two writes in a row reach a slower clock domain where the first one is lost. The data port needs no pause.
+//! two writes in a row reach a slower clock domain where the first one is lost. The data port needs no pause. A third one, on
+//! PCI in QEMU's `virt`, needs none of it and is where ADMA2 is seen to work.
+//!
+//! [`settings`] says how they differ, [`words`] what is written, [`adma`] how they write to memory themselves.
 
+mod adma;
 mod bus;
 mod registers;
+mod settings;
 #[cfg(test)]
 mod tests;
+mod words;
 
-pub use bus::{MmioBus, SdhciBus};
+pub use adma::DmaBuffers;
+pub use bus::{KernelServices, MmioBus, SdhciBus};
 pub use registers::Register;
+pub use settings::{SdhciSettings, is_connected};
 
-use barellama_storage::host::{BusWidth, Command, HostError, HostFault, ReadFailure, Response, ResponseKind, SdHost};
-use registers::{BlockSizeCount, ClockReset, Control, PresentState, STATUS_ERRORS, Status, TransferCommand};
+use adma::{Dma, Trust};
+use barellama_storage::block::BLOCK_BYTES;
+use barellama_storage::host::{
+    BusWidth, COMMAND_BYTES_MAX, Command, HostError, HostFault, Mode, ReadFailure, Response, ResponseKind, SdHost,
+};
+use registers::{BlockSizeCount, Capabilities, ClockReset, Control, PresentState, STATUS_ERRORS, Status};
 use tock_registers::LocalRegisterCopy;
 use tock_registers::fields::FieldValue;
+use words::{Mover, STOP_TRANSMISSION, Transfer, divider, fault, transfer_command, write_gap_ns};
 
-/// Card clocks between two writes: 10 us at 400 kHz (Linux waits 4 clocks, EDK2 10 us).
-const WRITE_GAP_CLOCKS: u64 = 4;
 /// The rate that is assumed before one is set.
 const SLOWEST_CLOCK_HZ: u32 = 400_000;
-/// The divider has 10 bits (SDHC 2.2.14).
-const DIVIDER_MAX: u32 = 0x3FF;
 /// Data timeout of 2^(13 + 11) cycles: a third of a second at 50 MHz (SDHC 2.2.15).
 const DATA_TIMEOUT_EXPONENT: u32 = 11;
 /// The controller ends a command by itself after 64 card clocks; longer, and it hangs.
@@ -32,56 +41,34 @@ const COMMAND_TIMEOUT_NS: u64 = 100_000_000;
 const DATA_TIMEOUT_NS: u64 = 500_000_000;
 /// SDHC 3.2: resets end within 100 ms.
 const RESET_TIMEOUT_NS: u64 = 100_000_000;
-const NANOSECONDS_PER_SECOND: u64 = 1_000_000_000;
-/// CMD12 may be sent while data come.
-const STOP_TRANSMISSION: u8 = 12;
-
-/// How one controller differs from another.
-#[derive(Clone, Copy, Debug)]
-pub struct SdhciSettings {
-    /// Name for messages.
-    pub name: &'static str,
-    /// Rate that the divider divides, in Hz: the firmware's clock of the controller.
-    pub base_clock_hz: u32,
-    /// Whether the bit for high-speed timing exists and does good.
-    pub has_high_speed_bit: bool,
-    /// Whether the controller switches the power of the bus.
-    pub has_power_switch: bool,
-}
-
-impl SdhciSettings {
-    /// The legacy controller at 0xFE30_0000 (Pi 4) or 0x3F30_0000 (Pi 3). Base clock: the firmware's clock 1 (EMMC).
-    #[must_use]
-    pub const fn bcm_legacy(base_clock_hz: u32) -> Self {
-        Self { name: "EMMC", base_clock_hz, has_high_speed_bit: false, has_power_switch: false }
-    }
-
-    /// The Pi 4's slot at 0xFE34_0000. Base clock: the firmware's clock 12 (EMMC2), 100 or 200 MHz.
-    #[must_use]
-    pub const fn bcm_emmc2(base_clock_hz: u32) -> Self {
-        Self { name: "EMMC2", base_clock_hz, has_high_speed_bit: true, has_power_switch: true }
-    }
-}
+const HERTZ_PER_MEGAHERTZ: u32 = 1_000_000;
 
 /// A controller.
 pub struct Sdhci<B> {
     bus: B,
     settings: SdhciSettings,
     write_gap_ns: u64,
+    dma: Dma,
 }
 
 impl<B: SdhciBus> Sdhci<B> {
-    /// Nothing is touched before the first call of [`SdHost`].
-    pub const fn new(bus: B, settings: SdhciSettings) -> Self {
-        Self { bus, settings, write_gap_ns: write_gap_ns(SLOWEST_CLOCK_HZ) }
+    /// Nothing is touched before the first call of [`SdHost`]. Without `buffers` the processor moves all data.
+    pub const fn new(bus: B, settings: SdhciSettings, buffers: Option<&'static mut DmaBuffers>) -> Self {
+        Self { bus, settings, write_gap_ns: write_gap_ns(SLOWEST_CLOCK_HZ), dma: Dma::new(buffers) }
+    }
+
+    fn base_clock_hz(&mut self) -> u32 {
+        self.settings.base_clock_hz.unwrap_or_else(|| {
+            let capabilities = LocalRegisterCopy::<u32, _>::new(self.bus.read(Register::Capabilities));
+            // The field has 8 bits.
+            capabilities.read(Capabilities::BASE_CLOCK_MHZ) * HERTZ_PER_MEGAHERTZ
+        })
     }
 
     fn write(&mut self, register: Register, value: u32) {
         self.bus.write(register, value);
         let start_ns = self.bus.now_ns();
-        while self.bus.now_ns().wrapping_sub(start_ns) < self.write_gap_ns {
-            core::hint::spin_loop();
-        }
+        self.pause(start_ns, self.write_gap_ns);
     }
 
     fn modify_control(&mut self, change: FieldValue<u32, Control::Register>) {
@@ -134,6 +121,17 @@ impl<B: SdhciBus> Sdhci<B> {
 
     /// Waits for a status bit and clears it.
     fn wait_status(&mut self, wanted: u32, timeout_ns: u64, on_timeout: HostFault) -> Result<(), HostError> {
+        self.wait_status_with_pauses(wanted, timeout_ns, on_timeout, 0)
+    }
+
+    /// The same with a pause between two looks at the status.
+    fn wait_status_with_pauses(
+        &mut self,
+        wanted: u32,
+        timeout_ns: u64,
+        on_timeout: HostFault,
+        pause_ns: u64,
+    ) -> Result<(), HostError> {
         let mut start_ns = None;
         loop {
             let status = self.status();
@@ -155,6 +153,13 @@ impl<B: SdhciBus> Sdhci<B> {
             if now_ns.wrapping_sub(*start_ns.get_or_insert(now_ns)) > timeout_ns {
                 return Err(HostError { fault: on_timeout, status });
             }
+            self.pause(now_ns, pause_ns);
+        }
+    }
+
+    fn pause(&mut self, start_ns: u64, pause_ns: u64) {
+        while self.bus.now_ns().wrapping_sub(start_ns) < pause_ns {
+            core::hint::spin_loop();
         }
     }
 
@@ -200,65 +205,32 @@ impl<B: SdhciBus> Sdhci<B> {
         self.bus.read_data(block);
         Ok(())
     }
-}
 
-/// What the controller has to know of a read.
-#[derive(Clone, Copy)]
-struct Transfer {
-    block_bytes: u32,
-    blocks: u32,
-}
-
-/// The word that sends a command.
-fn transfer_command(command: &Command, transfer: Option<Transfer>) -> u32 {
-    use TransferCommand as T;
-    let checks = T::CHECKS_CRC::SET + T::CHECKS_INDEX::SET;
-    let mut value = T::INDEX.val(command.index.into())
-        + match command.response {
-            ResponseKind::None => T::RESPONSE::None,
-            ResponseKind::Short => T::RESPONSE::Short + checks,
-            ResponseKind::ShortBusy => T::RESPONSE::ShortBusy + checks,
-            ResponseKind::ShortUnchecked => T::RESPONSE::Short,
-            ResponseKind::Long => T::RESPONSE::Long + T::CHECKS_CRC::SET,
-        };
-    if command.index == STOP_TRANSMISSION {
-        value += T::KIND::Abort;
-    }
-    if let Some(transfer) = transfer {
-        value += T::HAS_DATA::SET + T::READS::SET;
-        if transfer.blocks > 1 {
-            value += T::MULTIPLE::SET + T::COUNTS_BLOCKS::SET + T::AUTO_COMMAND::Stop;
+    fn read_by_processor(
+        &mut self,
+        command: &Command,
+        block_bytes: usize,
+        destination: &mut [u8],
+    ) -> Result<Response, ReadFailure> {
+        let blocks = destination.len() / block_bytes.max(1);
+        // Both fit their registers: the caller's blocks have at most 512 bytes and are at most 65,535.
+        let transfer = Transfer { block_bytes: block_bytes as u32, blocks: blocks as u32, mover: Mover::Processor };
+        self.issue(command, Some(transfer)).map_err(before)?;
+        self.wait_command().map_err(before)?;
+        let response = self.response(command.response);
+        for (blocks_done, block) in destination.chunks_exact_mut(block_bytes.max(1)).enumerate() {
+            self.read_block(block).map_err(|error| ReadFailure { blocks_done, error })?;
         }
+        self.wait_status(Status::TRANSFER_COMPLETE::SET.value, DATA_TIMEOUT_NS, HostFault::Stuck)
+            .map_err(|error| ReadFailure { blocks_done: blocks.saturating_sub(1), error })?;
+        self.resume_dma();
+        Ok(response)
     }
-    value.value
 }
 
-/// Names the first error bit.
-fn fault(errors: u32) -> HostFault {
-    let status = LocalRegisterCopy::<u32, Status::Register>::new(errors);
-    let names = [
-        (Status::COMMAND_TIMEOUT, HostFault::CommandTimeout),
-        (Status::COMMAND_CRC, HostFault::CommandCrc),
-        (Status::COMMAND_END_BIT, HostFault::CommandEndBit),
-        (Status::COMMAND_INDEX, HostFault::CommandIndex),
-        (Status::DATA_TIMEOUT, HostFault::DataTimeout),
-        (Status::DATA_CRC, HostFault::DataCrc),
-        (Status::DATA_END_BIT, HostFault::DataEndBit),
-        (Status::AUTO_COMMAND, HostFault::AutoCommand),
-    ];
-    names.iter().find(|(bit, _)| status.is_set(*bit)).map_or(HostFault::Other, |&(_, fault)| fault)
-}
-
-/// The smallest divider whose rate is not above `hz_max`.
-fn divider(base_clock_hz: u32, hz_max: u32) -> u32 {
-    if base_clock_hz <= hz_max {
-        return 0;
-    }
-    base_clock_hz.div_ceil(hz_max.saturating_mul(2).max(1)).clamp(1, DIVIDER_MAX)
-}
-
-const fn write_gap_ns(clock_hz: u32) -> u64 {
-    WRITE_GAP_CLOCKS * NANOSECONDS_PER_SECOND / (if clock_hz == 0 { 1 } else { clock_hz as u64 })
+/// The failure of a read before its first block.
+fn before(error: HostError) -> ReadFailure {
+    ReadFailure { blocks_done: 0, error }
 }
 
 impl<B: SdhciBus> SdHost for Sdhci<B> {
@@ -267,6 +239,7 @@ impl<B: SdhciBus> SdHost for Sdhci<B> {
     }
 
     fn begin_reset(&mut self) {
+        (self.settings.connect_slot)();
         self.write_gap_ns = write_gap_ns(SLOWEST_CLOCK_HZ);
         self.write(Register::ClockReset, ClockReset::RESET_ALL::SET.value);
     }
@@ -279,8 +252,10 @@ impl<B: SdhciBus> SdHost for Sdhci<B> {
     }
 
     fn power_on(&mut self) {
+        self.look_for_dma();
         let power = Control::POWER::SET + Control::VOLTAGE::V3_3;
-        self.write(Register::Control, if self.settings.has_power_switch { power.value } else { 0 });
+        let dma = if self.dma.trust == Trust::No { 0 } else { Control::DMA::Adma2.value };
+        self.write(Register::Control, dma | if self.settings.has_power_switch { power.value } else { 0 });
         self.write(Register::Control2, 0);
         self.write(Register::SignalEnable, 0);
         self.write(Register::Status, u32::MAX);
@@ -292,12 +267,13 @@ impl<B: SdhciBus> SdHost for Sdhci<B> {
     }
 
     fn begin_clock(&mut self, hz_max: u32) -> u32 {
-        let divider = divider(self.settings.base_clock_hz, hz_max);
+        let base_clock_hz = self.base_clock_hz();
+        let divider = divider(base_clock_hz, hz_max);
         let value = ClockReset::TIMEOUT.val(DATA_TIMEOUT_EXPONENT)
             + ClockReset::DIVIDER_LOW.val(divider & 0xFF)
             + ClockReset::DIVIDER_HIGH.val(divider >> 8)
             + ClockReset::INTERNAL_ENABLE::SET;
-        let clock_hz = self.settings.base_clock_hz / (2 * divider).max(1);
+        let clock_hz = base_clock_hz / (2 * divider).max(1);
         // The slower of the two rates decides until the new one is in use.
         self.write_gap_ns = self.write_gap_ns.max(write_gap_ns(clock_hz));
         self.write(Register::ClockReset, value.value);
@@ -337,19 +313,24 @@ impl<B: SdhciBus> SdHost for Sdhci<B> {
     }
 
     fn read(&mut self, command: &Command, block_bytes: usize, destination: &mut [u8]) -> Result<Response, ReadFailure> {
-        let before = |error| ReadFailure { blocks_done: 0, error };
-        let blocks = destination.len() / block_bytes.max(1);
-        // Both fit their registers: the caller's blocks have at most 512 bytes and are at most 65,535.
-        let transfer = Transfer { block_bytes: block_bytes as u32, blocks: blocks as u32 };
-        self.issue(command, Some(transfer)).map_err(before)?;
-        self.wait_command().map_err(before)?;
-        let response = self.response(command.response);
-        for (blocks_done, block) in destination.chunks_exact_mut(block_bytes.max(1)).enumerate() {
-            self.read_block(block).map_err(|error| ReadFailure { blocks_done, error })?;
+        // Registers of the card are short: their data are always taken by the processor.
+        if block_bytes == BLOCK_BYTES
+            && let Some(result) = self.read_by_dma(command, destination)
+        {
+            return result;
         }
-        self.wait_status(Status::TRANSFER_COMPLETE::SET.value, DATA_TIMEOUT_NS, HostFault::Stuck)
-            .map_err(|error| ReadFailure { blocks_done: blocks.saturating_sub(1), error })?;
-        Ok(response)
+        self.read_by_processor(command, block_bytes, destination)
+    }
+
+    fn read_bytes_max(&self, destination: &[u8]) -> usize {
+        self.dma_bytes_max(destination).unwrap_or(COMMAND_BYTES_MAX)
+    }
+
+    fn mode(&self) -> Mode {
+        match self.dma.trust {
+            Trust::Yes => Mode::Adma2,
+            Trust::No | Trust::Untested => Mode::ProgrammedInput,
+        }
     }
 
     fn recover(&mut self) -> Result<(), HostError> {

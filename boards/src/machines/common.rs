@@ -2,16 +2,32 @@
 
 use crate::device_tree::{self, TreeFacts};
 use crate::drivers::pl011::Pl011;
+use crate::drivers::sdhci::{DmaBuffers, KernelServices, MmioBus, Sdhci, SdhciSettings};
 use crate::memory;
-use barellama_arch::{exceptions, mmu};
+use barellama_arch::{cache, exceptions, mmu, timer, translate};
 use barellama_kernel::platform::{Console, EXTENTS_MAX, PhysicalRange, Power};
+use barellama_storage::SdHost;
 use core::fmt::Write;
 use heapless::Vec;
 use spin::Once;
+use static_cell::{ConstStaticCell, StaticCell};
 
 /// Lists leave this many places for the kernel's own entries.
 const PLACES_KEPT: usize = 2;
 const STATUS_KERNEL_FAULT: u32 = 101;
+
+/// Bytes of registers that a controller's mapping has at least.
+const PAGE: u64 = 4096;
+
+/// What SD controllers need of the kernel.
+pub(super) const KERNEL_SERVICES: KernelServices = KernelServices {
+    now_ns: timer::now_ns,
+    physical: translate::contiguous_physical,
+    clean: cache::clean,
+    clean_invalidate: cache::clean_invalidate,
+};
+/// For the one controller of a machine that has DMA.
+static DMA_BUFFERS: ConstStaticCell<DmaBuffers> = ConstStaticCell::new(DmaBuffers::new());
 
 static REPORT_CONSOLE: Once<&'static Pl011> = Once::new();
 static EMULATOR_POWER: Once<&'static dyn Power> = Once::new();
@@ -54,6 +70,19 @@ pub(super) fn reserve(reserved: &mut Vec<PhysicalRange, EXTENTS_MAX>, range: Phy
     if reserved.len() + PLACES_KEPT >= EXTENTS_MAX || reserved.push(range).is_err() {
         say(format_args!("Too many reserved ranges: {:#x} is not kept free.\n", range.start));
     }
+}
+
+/// An SD controller at a physical address. `None` if it cannot be mapped. Each place is given once.
+pub(super) fn sd_host(
+    address: u64,
+    settings: SdhciSettings,
+    place: &'static StaticCell<Sdhci<MmioBus>>,
+) -> Option<&'static mut dyn SdHost> {
+    let address = mmu::map_device(address, PAGE).ok()?;
+    // SAFETY: `map_device` mapped the controller's registers for good; each place is filled once, by the one call at boot.
+    let bus = unsafe { MmioBus::new(address, KERNEL_SERVICES) };
+    let buffers = settings.reach.and_then(|_| DMA_BUFFERS.try_take());
+    Some(place.init(Sdhci::new(bus, settings, buffers)))
 }
 
 /// Writes to the console before the kernel does.

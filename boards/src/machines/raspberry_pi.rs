@@ -8,16 +8,13 @@ use crate::drivers::bcm2835_power::Bcm2835Power;
 use crate::drivers::firmware::VideoCoreFirmware;
 use crate::drivers::led::BoardLed;
 use crate::drivers::pl011::Pl011;
-use crate::drivers::sdhci::{MmioBus, Sdhci, SdhciSettings};
 use crate::memory;
 use crate::models::Model;
 use barellama_arch::boot::BootFacts;
-use barellama_arch::{mmu, registers, timer};
+use barellama_arch::{mmu, registers};
 use barellama_kernel::platform::{Clock, EXTENTS_MAX, Firmware, PhysicalRange, Watchdog};
-use barellama_storage::SdHost;
 use heapless::Vec;
 use spin::Once;
-use static_cell::StaticCell;
 
 const MAILBOX: u64 = 0x0000_B880;
 const POWER_MANAGER: u64 = 0x0010_0000;
@@ -106,6 +103,16 @@ pub(super) fn bring_up(family: &Family) -> Option<Board> {
     })
 }
 
+/// The pins, once the board was brought up.
+pub(super) fn gpio() -> Option<&'static BcmGpio> {
+    PERIPHERALS.get().map(|peripherals| &peripherals.gpio)
+}
+
+/// Lets the firmware choose SDHOST's divider; see `SdhostBus::firmware_clock_hz`.
+pub(super) fn sdhost_clock_hz(hz_max: u32) -> Option<u32> {
+    PERIPHERALS.get()?.firmware.set_sdhost_clock_hz(hz_max)
+}
+
 impl Board {
     /// The watchdog; an emulator resets at once when it is armed.
     pub(super) fn watchdog(&self) -> Option<&'static dyn Watchdog> {
@@ -140,18 +147,6 @@ impl Board {
     pub(super) fn clock_hz(&self, clock: Clock, default_hz: u32) -> u32 {
         self.peripherals.firmware.clock_hz(clock).unwrap_or(default_hz)
     }
-}
-
-/// An SD controller at a physical address. `None` if it cannot be mapped. Each place is given once.
-pub(super) fn sd_host(
-    address: u64,
-    settings: SdhciSettings,
-    place: &'static StaticCell<Sdhci<MmioBus>>,
-) -> Option<&'static mut dyn SdHost> {
-    let address = mmu::map_device(address, PAGE).ok()?;
-    // SAFETY: `map_device` mapped the controller's registers for good; each place is filled once, by the one call at boot.
-    let bus = unsafe { MmioBus::new(address, timer::now_ns) };
-    Some(place.init(Sdhci::new(bus, settings)))
 }
 
 fn peripherals(family: &Family) -> Option<&'static Peripherals> {

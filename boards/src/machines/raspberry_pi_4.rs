@@ -8,10 +8,13 @@
 //! ```
 //! "BCM2711 ARM Peripherals" 1.2 (low-peripheral mode); Linux bcm2711.dtsi.
 
+use super::common;
 use super::raspberry_pi::{self, Board, CORES, Family, Memory, PAGE};
 use crate::drivers::bcm_gpio::PullControl;
+use crate::drivers::dma::MasterReach;
 use crate::drivers::gic400::Gic400;
-use crate::drivers::sdhci::{MmioBus, Sdhci, SdhciSettings};
+use crate::drivers::mmio::Mmio;
+use crate::drivers::sdhci::{MmioBus, Sdhci, SdhciSettings, is_connected};
 use crate::drivers::spin_table::SpinTable;
 use crate::memory;
 use crate::models::UNKNOWN_PI_4;
@@ -22,6 +25,8 @@ use barellama_storage::SdHost;
 use heapless::Vec;
 use spin::Once;
 use static_cell::StaticCell;
+use tock_registers::interfaces::Readable;
+use tock_registers::registers::ReadOnly;
 
 static FAMILY: Family = Family {
     base: 0xFE00_0000,
@@ -45,6 +50,13 @@ const EXPANDER_SD_VOLTAGE: u32 = 128 + 4;
 /// High: the card is supplied (sd_vcc_reg).
 const EXPANDER_SD_POWER: u32 = 128 + 6;
 const SUPPLY_SETTLE_NS: u64 = 5_000_000;
+/// A card that loses its supply for 1 ms starts anew (SD Physical Layer 6.4.1.2).
+const SUPPLY_OFF_NS: u64 = 10_000_000;
+
+const CHIP_REVISION: u64 = 0xFC40_4000;
+/// Of the revision: letter and number of the stepping.
+const STEPPING_MASK: u32 = 0xFF;
+const STEPPING_C0: u32 = 0x20;
 
 static INTERRUPTS: Once<Gic400> = Once::new();
 static CORE_STARTER: SpinTable = SpinTable;
@@ -87,20 +99,44 @@ fn interrupts() -> Option<&'static Gic400> {
 /// The card slot's controller; behind it the legacy one, which has the slot in QEMU's machine.
 fn sd_hosts(board: &Board) -> Vec<&'static mut dyn SdHost, SD_HOSTS_MAX> {
     prepare_slot(board);
-    let slot = SdhciSettings::bcm_emmc2(board.clock_hz(Clock::Emmc2, EMMC2_CLOCK_DEFAULT_HZ));
-    let legacy = SdhciSettings::bcm_legacy(board.clock_hz(Clock::Emmc, EMMC_CLOCK_DEFAULT_HZ));
+    let slot_clock_hz = board.clock_hz(Clock::Emmc2, EMMC2_CLOCK_DEFAULT_HZ);
+    let slot = SdhciSettings::bcm_emmc2(slot_clock_hz, emmc2_reach(board.is_emulator), connect_slot_to_emmc2);
+    let legacy = SdhciSettings::bcm_legacy(board.clock_hz(Clock::Emmc, EMMC_CLOCK_DEFAULT_HZ), is_connected);
     let hosts = [(EMMC2, slot, &SLOT), (LEGACY_SD, legacy, &LEGACY_SLOT)];
-    hosts.into_iter().filter_map(|(address, settings, place)| raspberry_pi::sd_host(address, settings, place)).collect()
+    hosts.into_iter().filter_map(|(address, settings, place)| common::sd_host(address, settings, place)).collect()
 }
 
-/// Connects, powers and sets to 3.3 V what the last system may have left otherwise. Firmwares that know no expander say no.
+fn connect_slot_to_emmc2() {
+    if let Some(gpio) = raspberry_pi::gpio() {
+        gpio.route_slot_to_emmc2();
+    }
+}
+
+/// Which memory EMMC2's DMA reaches, by the chip's stepping (EDK2 Silicon/Broadcom, AcpiTables/Emmc.asl). QEMU has no such
+/// register, and no DMA.
+fn emmc2_reach(is_emulator: bool) -> MasterReach {
+    let stepping = if is_emulator { None } else { chip_stepping() };
+    match stepping {
+        Some(STEPPING_C0..) => MasterReach::BCM2711_C0,
+        _ => MasterReach::VIDEO_CORE_ALIAS,
+    }
+}
+
+fn chip_stepping() -> Option<u32> {
+    let address = mmu::map_device(CHIP_REVISION, size_of::<u32>() as u64).ok()?;
+    // SAFETY: `map_device` mapped the register for good; it is read-only and nobody else drives it.
+    let revision = unsafe { Mmio::<ReadOnly<u32>>::new(address) };
+    Some(revision.get() & STEPPING_MASK)
+}
+
+/// Powers and sets to 3.3 V what the last system may have left otherwise. Firmwares that know no expander say no.
 fn prepare_slot(board: &Board) {
     let firmware = &board.peripherals.firmware;
-    board.peripherals.gpio.route_slot_to_emmc2();
     firmware.power_sd_card();
-    let was_set =
-        firmware.set_expander_pin(EXPANDER_SD_VOLTAGE, false) && firmware.set_expander_pin(EXPANDER_SD_POWER, true);
-    if was_set {
+    if firmware.set_expander_pin(EXPANDER_SD_VOLTAGE, false) && firmware.set_expander_pin(EXPANDER_SD_POWER, false) {
+        // Only without supply does a card leave the 1.8 V that a system before may have switched it to.
+        timer::spin_ns(SUPPLY_OFF_NS);
+        firmware.set_expander_pin(EXPANDER_SD_POWER, true);
         timer::spin_ns(SUPPLY_SETTLE_NS);
     }
 }

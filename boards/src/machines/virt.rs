@@ -1,23 +1,28 @@
 //! QEMU's `virt` machine with a GICv2, for processors that no Pi machine of QEMU has: addresses and wiring.
 //!
 //! ```text
-//! 0800_0000  GIC distributor    0801_0000  GIC core interface    0900_0000  PL011    4000_0000  RAM
+//! 0800_0000  GIC distributor    0801_0000  GIC core interface    0900_0000  PL011    1000_0000  PCI    4000_0000  RAM
 //! ```
-//! hw/arm/virt.c. There is no VideoCore: RAM and cores come from the device tree.
+//! hw/arm/virt.c. There is no VideoCore: RAM and cores come from the device tree. A card may be behind an `sdhci-pci`, if PCI's
+//! configuration space is among the low addresses (`-M virt,highmem-ecam=off`).
 
 use super::common;
 use crate::drivers::gic400::Gic400;
 use crate::drivers::nothing::Nothing;
+use crate::drivers::pci::{self, Bus0};
 use crate::drivers::pl011::Pl011;
 use crate::drivers::psci::Psci;
+use crate::drivers::sdhci::{MmioBus, Sdhci, SdhciSettings};
 use crate::memory;
 use barellama_abi::layout::CORES_MAX;
 use barellama_arch::boot::BootFacts;
 use barellama_arch::psci::Conduit;
 use barellama_arch::{mmu, timer};
 use barellama_kernel::platform::{Machine, PhysicalRange};
+use barellama_storage::SdHost;
 use heapless::Vec;
 use spin::Once;
+use static_cell::StaticCell;
 
 const INTERRUPT_DISTRIBUTOR: u64 = 0x0800_0000;
 const INTERRUPT_CORE_INTERFACE: u64 = 0x0801_0000;
@@ -32,6 +37,8 @@ const RAM_START: u64 = 0x4000_0000;
 const RAM_END_MAX: u64 = 0x40_0000_0000;
 /// What the machine has unless `-m` says otherwise; taken if there is no tree.
 const RAM_DEFAULT_BYTES: u64 = 128 << 20;
+/// Where devices on PCI appear, at the same addresses on the bus (VIRT_PCIE_MMIO).
+const PCI_WINDOW: u32 = 0x1000_0000;
 const EXCEPTION_LEVEL_2: u64 = 2;
 
 struct Drivers {
@@ -41,6 +48,7 @@ struct Drivers {
 }
 
 static DRIVERS: Once<Drivers> = Once::new();
+static SLOT: StaticCell<Sdhci<MmioBus>> = StaticCell::new();
 
 /// Brings up the console and gathers what the kernel has to know. `None` only if the device registers cannot be mapped.
 pub(super) fn machine(facts: &BootFacts) -> Option<Machine> {
@@ -73,8 +81,20 @@ pub(super) fn machine(facts: &BootFacts) -> Option<Machine> {
         power: &drivers.psci,
         led: &Nothing,
         core_starter: &drivers.psci,
-        sd_hosts: Vec::new(),
+        sd_hosts: tree.pci_configuration.and_then(sd_host).into_iter().collect(),
     })
+}
+
+/// The SD controller behind PCI, if there is one.
+fn sd_host(configuration: PhysicalRange) -> Option<&'static mut dyn SdHost> {
+    if configuration.bytes < pci::BUS_BYTES {
+        return None;
+    }
+    let address = mmu::map_device(configuration.start, pci::BUS_BYTES).ok()?;
+    // SAFETY: `map_device` mapped the configuration of bus 0 for good, where the tree says; this is called once, at boot.
+    let mut bus = unsafe { Bus0::new(address) };
+    let is_there = pci::place_sd_host(&mut bus, PCI_WINDOW);
+    if is_there { common::sd_host(PCI_WINDOW.into(), SdhciSettings::pci(), &SLOT) } else { None }
 }
 
 fn drivers(facts: &BootFacts) -> Option<&'static Drivers> {

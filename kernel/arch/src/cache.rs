@@ -15,8 +15,12 @@ pub fn clean(address: usize, bytes: usize) {
 
 /// Cleans and invalidates to the point of coherency: what was written before is in memory, later reads come from there.
 ///
-/// For a buffer that a master fills: call it before the master starts and again before the first read.
+/// For a buffer that a master fills: call it before the master starts, so that no dirty line is written over its data, and again
+/// before the first read, because lines may have been fetched speculatively meanwhile.
 pub fn clean_invalidate(address: usize, bytes: usize) {
+    // Orders the maintenance behind the register read that told that the master has finished: maintenance of other addresses is
+    // not ordered behind a load (Arm ARM D7.5.9).
+    barrier::dsb(barrier::SY);
     for line in lines(address, bytes) {
         // SAFETY: as for `clean`; an invalidated line was written back first.
         unsafe { core::arch::asm!("dc civac, {}", in(reg) line, options(nostack, preserves_flags)) };

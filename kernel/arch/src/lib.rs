@@ -50,4 +50,6 @@ pub mod semihosting;
 #[cfg(target_os = "none")]
 pub mod timer;
 #[cfg(target_os = "none")]
+pub mod translate;
+#[cfg(target_os = "none")]
 mod window;

@@ -10,15 +10,13 @@ pub mod registers;
 mod start;
 
 use crate::block::{BLOCK_BYTES, BlockReader, ReadCause, ReadError};
-use crate::host::{Command, ResponseKind, SdHost};
+use crate::host::{COMMAND_BYTES_MAX, Command, Mode, ResponseKind, SdHost};
 use core::fmt;
 use error::CardError;
 use start::Start;
 
 /// How often a block is tried again before its error is reported.
 pub const RETRIES: u32 = 3;
-/// The most blocks that one command reads: the controller's block counter has 16 bits.
-const COMMAND_BLOCKS_MAX: usize = 65_535;
 
 /// Bits of the card status that say that a read went wrong: out of range, address, block length, command CRC, illegal command,
 /// ECC, controller, general (SD Physical Layer 4.10.1).
@@ -54,6 +52,8 @@ pub struct CardInfo {
     pub is_high_speed: bool,
     /// Rate of the card's clock, in Hz.
     pub clock_hz: u32,
+    /// Who moves the data.
+    pub mode: Mode,
 }
 
 impl fmt::Display for CardInfo {
@@ -65,8 +65,8 @@ impl fmt::Display for CardInfo {
         let (clock_mhz, clock_khz) = (self.clock_hz / 1_000_000, self.clock_hz / 1000 % 1000);
         write!(
             formatter,
-            "{kind} card of {megabytes} MB on {}, {lines} bit, {clock_mhz}.{clock_khz:03} MHz, {speed}",
-            self.host_name
+            "{kind} card of {megabytes} MB on {}, {lines} bit, {clock_mhz}.{clock_khz:03} MHz, {speed}, {}",
+            self.host_name, self.mode
         )
     }
 }
@@ -97,7 +97,10 @@ impl<H: SdHost> SdCard<H> {
 
     /// Goes on with the start. Takes about a millisecond at most; `now_ns` is a monotonic clock.
     pub fn step(&mut self, now_ns: u64) -> CardStep {
-        self.start.step(&mut self.host, now_ns)
+        match self.start.step(&mut self.host, now_ns) {
+            CardStep::Ready(info) => CardStep::Ready(CardInfo { mode: self.host.mode(), ..info }),
+            step => step,
+        }
     }
 
     /// Begins again from the reset of the controller.
@@ -107,7 +110,7 @@ impl<H: SdHost> SdCard<H> {
 
     /// What is known of the card, once it is ready.
     pub fn info(&self) -> Option<CardInfo> {
-        self.start.info()
+        self.start.info().map(|info| CardInfo { mode: self.host.mode(), ..info })
     }
 
     /// What the reads cost so far.
@@ -164,7 +167,8 @@ impl<H: SdHost> BlockReader for SdCard<H> {
         let mut rest = destination;
         let mut attempts = 0;
         while !rest.is_empty() {
-            let blocks = (rest.len() / BLOCK_BYTES).min(COMMAND_BLOCKS_MAX);
+            let bytes_max = self.host.read_bytes_max(rest).clamp(BLOCK_BYTES, COMMAND_BYTES_MAX);
+            let blocks = rest.len().min(bytes_max) / BLOCK_BYTES;
             let slice = rest.get_mut(..blocks * BLOCK_BYTES).unwrap_or_default();
             let blocks_done = match self.read_once(&info, lba, slice) {
                 Ok(()) => {

@@ -3,7 +3,11 @@
 //! The controller moves bits and reports what the lines did; it knows nothing of cards. Every method returns at once or within
 //! the time that the bus itself bounds: waits of milliseconds belong to the state machine of [`crate::card`].
 
+use crate::block::BLOCK_BYTES;
 use core::fmt;
+
+/// The most bytes that one command reads: block counters have 16 bits.
+pub const COMMAND_BYTES_MAX: usize = 65_535 * BLOCK_BYTES;
 
 /// What the card answers to a command (SD Physical Layer 4.9), as far as the controller has to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +61,8 @@ pub enum HostFault {
     DataEndBit,
     /// The stop command that the controller sends by itself failed.
     AutoCommand,
+    /// The controller's DMA: a descriptor, or memory that it did not reach.
+    Dma,
     /// The controller did not become free for a command.
     Inhibited,
     /// The controller did not finish what it was told, without naming a reason.
@@ -78,6 +84,7 @@ impl HostFault {
             Self::DataCrc => "data with a wrong checksum",
             Self::DataEndBit => "data with a wrong end bit",
             Self::AutoCommand => "automatic stop failed",
+            Self::Dma => "the controller's DMA failed",
             Self::Inhibited => "the lines stayed busy",
             Self::Stuck => "the controller did not finish",
             Self::Other => "controller error",
@@ -116,6 +123,24 @@ pub enum BusWidth {
     One,
     /// DAT0 to DAT3.
     Four,
+}
+
+/// Who moves the data of a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The processor, word by word.
+    ProgrammedInput,
+    /// The controller, by descriptors (SD Host Controller 1.13).
+    Adma2,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::ProgrammedInput => "programmed input",
+            Self::Adma2 => "ADMA2",
+        })
+    }
 }
 
 /// An SD host controller.
@@ -157,11 +182,18 @@ pub trait SdHost: Send {
     fn command(&mut self, command: &Command) -> Result<Response, HostError>;
 
     /// Sends a command and reads `destination` in blocks of `block_bytes` (a multiple of 4, at most 512). With more than one
-    /// block the controller sends CMD12 behind the last one. `destination` holds 1 to 65,535 whole blocks.
+    /// block the controller sends CMD12 behind the last one. `destination` holds at least one whole block, at most
+    /// [`Self::read_bytes_max`].
     ///
     /// # Errors
     /// Any [`HostFault`], with the number of blocks that had arrived.
     fn read(&mut self, command: &Command, block_bytes: usize, destination: &mut [u8]) -> Result<Response, ReadFailure>;
+
+    /// The most bytes that one [`Self::read`] into `destination` takes, whole blocks: at most [`COMMAND_BYTES_MAX`].
+    fn read_bytes_max(&self, destination: &[u8]) -> usize;
+
+    /// Who moves the data of large reads, as things stand.
+    fn mode(&self) -> Mode;
 
     /// After an error: resets the CMD and DAT state machines and clears the status (SD Host Controller 3.10).
     ///
@@ -206,6 +238,12 @@ impl<H: SdHost + ?Sized> SdHost for &mut H {
     }
     fn read(&mut self, command: &Command, block_bytes: usize, destination: &mut [u8]) -> Result<Response, ReadFailure> {
         (**self).read(command, block_bytes, destination)
+    }
+    fn read_bytes_max(&self, destination: &[u8]) -> usize {
+        (**self).read_bytes_max(destination)
+    }
+    fn mode(&self) -> Mode {
+        (**self).mode()
     }
     fn recover(&mut self) -> Result<(), HostError> {
         (**self).recover()

@@ -1,15 +1,16 @@
-//! How the driver reaches its registers and the time: memory-mapped words, or a fake in tests.
+//! How the driver reaches its registers, the time and memory: memory-mapped words, or a fake in tests.
 
 use super::registers::Register;
+use crate::drivers::dma::MasterMemory;
 use tock_registers::interfaces::{Readable, Writeable};
 use tock_registers::registers::ReadWrite;
 
 /// Words from the base to the end of the registers that are used.
-const WORDS: usize = 0x40 / 4;
+const WORDS: usize = 0x5C / 4;
 
-/// The registers and the clock. There is no access of less than 32 bits: the controllers of the BCM chips mangle narrower
+/// The registers, the clock, and memory as the controller sees it. There is no access of less than 32 bits: the controllers of the BCM chips mangle narrower
 /// ones, and a write of half of a pair of registers goes wrong on them.
-pub trait SdhciBus: Send {
+pub trait SdhciBus: MasterMemory + Send {
     /// Reads a word.
     fn read(&mut self, register: Register) -> u32;
     /// Writes a word.
@@ -25,10 +26,23 @@ pub trait SdhciBus: Send {
     }
 }
 
+/// What the kernel knows of time and memory.
+#[derive(Clone, Copy)]
+pub struct KernelServices {
+    /// A monotonic clock in nanoseconds.
+    pub now_ns: fn() -> u64,
+    /// Physical address of bytes that lie next to each other there too.
+    pub physical: fn(&[u8]) -> Option<u64>,
+    /// Cleans the cache lines of an address and a length; complete before the next access.
+    pub clean: fn(usize, usize),
+    /// Cleans and invalidates them; behind all accesses before, complete before the next one.
+    pub clean_invalidate: fn(usize, usize),
+}
+
 /// The controller in memory.
 pub struct MmioBus {
     words: &'static [ReadWrite<u32>; WORDS],
-    clock: fn() -> u64,
+    kernel: KernelServices,
 }
 
 // SAFETY: the words are device memory that is mapped the same on every core; `new` makes this value the only one that
@@ -36,19 +50,19 @@ pub struct MmioBus {
 unsafe impl Send for MmioBus {}
 
 impl MmioBus {
-    /// The controller whose registers begin at the virtual address `base`; `clock` is a monotonic clock in nanoseconds.
+    /// The controller whose registers begin at the virtual address `base`.
     ///
     /// # Safety
-    /// 1. `base` is 4-byte aligned and mapped as device memory, readable and writable, for 64 bytes and for ever;
+    /// 1. `base` is 4-byte aligned and mapped as device memory, readable and writable, for 92 bytes and for ever;
     /// 2. nothing else accesses these registers while the value lives.
-    pub unsafe fn new(base: usize, clock: fn() -> u64) -> Self {
-        // SAFETY: by 1. the address is valid for 16 words for ever; `ReadWrite` allows what the device changes by itself.
+    pub unsafe fn new(base: usize, kernel: KernelServices) -> Self {
+        // SAFETY: by 1. the address is valid for 23 words for ever; `ReadWrite` allows what the device changes by itself.
         let words = unsafe { &*core::ptr::with_exposed_provenance::<[ReadWrite<u32>; WORDS]>(base) };
-        Self { words, clock }
+        Self { words, kernel }
     }
 
     fn word(&self, register: Register) -> &ReadWrite<u32> {
-        // In bounds: the last register lies at 0x3C.
+        // In bounds: the last register lies at 0x58.
         &self.words[register as usize / 4]
     }
 }
@@ -65,6 +79,21 @@ impl SdhciBus for MmioBus {
     }
 
     fn now_ns(&mut self) -> u64 {
-        (self.clock)()
+        (self.kernel.now_ns)()
+    }
+}
+
+impl MasterMemory for MmioBus {
+    fn physical(&self, bytes: &[u8]) -> Option<u64> {
+        (self.kernel.physical)(bytes)
+    }
+
+    fn clean(&mut self, bytes: &[u8]) {
+        (self.kernel.clean)(bytes.as_ptr().addr(), bytes.len());
+    }
+
+    fn clean_invalidate(&mut self, bytes: &mut [u8]) {
+        // Of a pointer that may write: the compiler has to take for granted that the bytes change behind the call.
+        (self.kernel.clean_invalidate)(bytes.as_mut_ptr().expose_provenance(), bytes.len());
     }
 }

@@ -36,6 +36,10 @@ pub enum Register {
     SignalEnable = 0x38,
     /// Auto command errors (2.2.23) and host control 2 (2.2.24).
     Control2 = 0x3C,
+    /// What the controller can (2.2.25), lower word.
+    Capabilities = 0x40,
+    /// Where the ADMA descriptors lie (2.2.29), lower word.
+    AdmaAddress = 0x58,
 }
 
 register_bitfields! [u32,
@@ -48,6 +52,8 @@ register_bitfields! [u32,
     ],
     /// Transfer mode in the lower half, command in the upper one.
     pub TransferCommand [
+        /// The controller moves the data.
+        USES_DMA OFFSET(0) NUMBITS(1) [],
         /// The block count counts.
         COUNTS_BLOCKS OFFSET(1) NUMBITS(1) [],
         /// What the controller sends behind the last block.
@@ -84,6 +90,8 @@ register_bitfields! [u32,
         FOUR_LINES OFFSET(1) NUMBITS(1) [],
         /// High-speed timing.
         HIGH_SPEED OFFSET(2) NUMBITS(1) [],
+        /// How the controller finds memory.
+        DMA OFFSET(3) NUMBITS(2) [ Adma2 = 2 ],
         /// Bus power.
         POWER OFFSET(8) NUMBITS(1) [],
         /// Bus voltage.
@@ -135,7 +143,16 @@ register_bitfields! [u32,
         /// Data end bit.
         DATA_END_BIT OFFSET(22) NUMBITS(1) [],
         /// Auto command.
-        AUTO_COMMAND OFFSET(24) NUMBITS(1) []
+        AUTO_COMMAND OFFSET(24) NUMBITS(1) [],
+        /// ADMA: a descriptor or its target.
+        ADMA OFFSET(25) NUMBITS(1) []
+    ],
+    /// Capabilities.
+    pub Capabilities [
+        /// Rate of the base clock, in MHz.
+        BASE_CLOCK_MHZ OFFSET(8) NUMBITS(8) [],
+        /// ADMA2.
+        ADMA2 OFFSET(19) NUMBITS(1) []
     ]
 ];
 

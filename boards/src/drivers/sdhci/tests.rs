@@ -1,122 +1,22 @@
 //! The driver against registers that record every access.
 
-extern crate std;
+mod card;
+mod dma;
+mod fake;
+mod whole_start;
 
+use super::words::DIVIDER_MAX;
 use super::*;
+use crate::drivers::dma::MasterReach;
+use fake::FakeBus;
 use std::vec;
-use std::vec::Vec;
-
-/// How long each look at the clock takes in the fake.
-const TICK_NS: u64 = 20;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Write {
-    register: Register,
-    value: u32,
-    at_ns: u64,
-}
-
-/// A controller that completes what it is told at once.
-#[derive(Default)]
-struct FakeBus {
-    time_ns: u64,
-    writes: Vec<Write>,
-    status: u32,
-    clock: u32,
-    control: u32,
-    response: [u32; 4],
-    blocks_left: u32,
-    words_read: u32,
-    /// Errors that the next command ends with.
-    errors: u32,
-    /// Which block of a transfer fails, and how.
-    block_errors: Option<(u32, u32)>,
-    blocks_begun: u32,
-    is_stuck: bool,
-    present_state: u32,
-}
-
-impl FakeBus {
-    fn values(&self, register: Register) -> Vec<u32> {
-        self.writes.iter().filter(|write| write.register == register).map(|write| write.value).collect()
-    }
-
-    fn shortest_gap_ns(&self) -> u64 {
-        let gaps = self.writes.windows(2).map(|pair| pair[1].at_ns - pair[0].at_ns);
-        gaps.min().unwrap_or(u64::MAX)
-    }
-
-    fn begin_block(&mut self) {
-        self.blocks_begun += 1;
-        match self.block_errors {
-            Some((number, errors)) if number == self.blocks_begun => self.status |= errors,
-            _ => self.status |= Status::READ_READY::SET.value,
-        }
-    }
-
-    fn command(&mut self, value: u32) {
-        if self.is_stuck {
-            return;
-        }
-        self.status |= Status::COMMAND_COMPLETE::SET.value | std::mem::take(&mut self.errors);
-        if LocalRegisterCopy::<u32, TransferCommand::Register>::new(value).is_set(TransferCommand::HAS_DATA) {
-            self.words_read = 0;
-            self.begin_block();
-        }
-    }
-}
-
-impl SdhciBus for FakeBus {
-    fn read(&mut self, register: Register) -> u32 {
-        match register {
-            Register::Status => self.status,
-            Register::PresentState => self.present_state | PresentState::DAT0::SET.value,
-            Register::ClockReset => self.clock,
-            Register::Control => self.control,
-            Register::Response0 => self.response[0],
-            Register::Response1 => self.response[1],
-            Register::Response2 => self.response[2],
-            Register::Response3 => self.response[3],
-            Register::Data => {
-                self.words_read += 1;
-                if self.words_read.is_multiple_of(128) {
-                    self.blocks_left = self.blocks_left.saturating_sub(1);
-                    if self.blocks_left == 0 {
-                        self.status |= Status::TRANSFER_COMPLETE::SET.value;
-                    } else {
-                        self.begin_block();
-                    }
-                }
-                self.words_read
-            }
-            other => panic!("nobody reads {other:?}"),
-        }
-    }
-
-    fn write(&mut self, register: Register, value: u32) {
-        self.writes.push(Write { register, value, at_ns: self.time_ns });
-        match register {
-            Register::Status => self.status &= !value,
-            Register::ClockReset => {
-                // Resets end at once, a clock that is enabled is stable.
-                self.clock = value & !0x0700_0000;
-                self.clock |= (value & 1) << 1;
-            }
-            Register::Control => self.control = value,
-            Register::BlockSizeCount => self.blocks_left = value >> 16,
-            Register::TransferCommand => self.command(value),
-            _ => {}
-        }
-    }
-
-    fn now_ns(&mut self) -> u64 {
-        self.time_ns += TICK_NS;
-        self.time_ns
-    }
-}
 
 fn driver() -> Sdhci<FakeBus> {
-    Sdhci::new(FakeBus::default(), SdhciSettings::bcm_emmc2(200_000_000))
+    Sdhci::new(
+        FakeBus::default(),
+        SdhciSettings::bcm_emmc2(200_000_000, MasterReach::VIDEO_CORE_ALIAS, is_connected),
+        None,
+    )
 }
 
 const READ_MULTIPLE: Command = Command { index: 18, argument: 0x1234, response: ResponseKind::Short };
@@ -190,7 +90,7 @@ fn the_data_port_is_read_without_pauses() {
     let mut driver = driver();
     let mut block = [0; 512];
     driver.bus.status = Status::READ_READY::SET.value;
-    driver.bus.blocks_left = 1;
+    driver.bus.data = [1_u32, 2].iter().flat_map(|word| word.to_le_bytes()).collect();
     let looks_before = driver.bus.time_ns;
     driver.bus.read_data(&mut block);
     assert_eq!(driver.bus.time_ns, looks_before);
@@ -209,7 +109,7 @@ fn dividers_never_exceed_the_rate() {
     driver.begin_clock(400_000);
     // Timeout 11, divider 250, internal clock on.
     assert_eq!(driver.bus.values(Register::ClockReset), [0x000B_FA01]);
-    driver.settings.base_clock_hz = 500_000_000;
+    driver.settings.base_clock_hz = Some(500_000_000);
     driver.begin_clock(400_000);
     // Divider 625 = 2 << 8 | 0x71: the upper bits lie in bits 7:6.
     assert_eq!(driver.bus.values(Register::ClockReset)[1], 0x000B_7181);
@@ -222,7 +122,7 @@ fn power_is_switched_only_where_there_is_a_switch() {
     assert_eq!(driver.bus.values(Register::Control), [0x0000_0F00]);
     assert_eq!(driver.bus.values(Register::StatusEnable), [0xFFFF_FEFF]);
     assert_eq!(driver.bus.values(Register::SignalEnable), [0]);
-    let mut legacy = Sdhci::new(FakeBus::default(), SdhciSettings::bcm_legacy(50_000_000));
+    let mut legacy = Sdhci::new(FakeBus::default(), SdhciSettings::bcm_legacy(50_000_000, is_connected), None);
     legacy.power_on();
     legacy.set_high_speed();
     legacy.set_bus_width(BusWidth::Four);

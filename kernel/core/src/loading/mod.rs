@@ -222,6 +222,9 @@ impl Kernel {
         match self.loading.card.step(timer::now_ns()) {
             StorageStep::Busy => {}
             StorageStep::Ready => {
+                if let Some(card) = self.loading.card.card() {
+                    log::info!("{card}");
+                }
                 self.read_config();
                 self.choose_model(None);
             }

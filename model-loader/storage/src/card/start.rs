@@ -9,7 +9,7 @@
 use super::error::CardError;
 use super::registers::{Configuration, block_count, is_high_speed, supports_high_speed};
 use super::{CardInfo, CardStep, SEND_STATUS, STATUS_ERRORS};
-use crate::host::{BusWidth, Command, HostFault, Response, ResponseKind, SdHost};
+use crate::host::{BusWidth, Command, HostFault, Mode, Response, ResponseKind, SdHost};
 
 const MILLISECOND_NS: u64 = 1_000_000;
 /// SD Host Controller 3.2: the reset ends "within 100 ms"; a clock that is not stable by then never is.
@@ -117,6 +117,7 @@ impl Start {
                 has_four_lines: false,
                 is_high_speed: false,
                 clock_hz: 0,
+                mode: Mode::ProgrammedInput,
             },
         }
     }

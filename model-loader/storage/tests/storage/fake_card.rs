@@ -1,7 +1,9 @@
 //! An SD card and its controller in memory. It follows the card's state machine (SD Physical Layer 4.2, 4.3) and panics where a
 //! real card would go astray without saying so: a command without clock, a block length that was never set, a bus of two minds.
 
-use barellama_storage::host::{BusWidth, Command, HostError, HostFault, ReadFailure, Response, ResponseKind, SdHost};
+use barellama_storage::host::{
+    BusWidth, COMMAND_BYTES_MAX, Command, HostError, HostFault, Mode, ReadFailure, Response, ResponseKind, SdHost,
+};
 use std::collections::BTreeMap;
 
 const BLOCK: usize = 512;
@@ -50,6 +52,8 @@ pub struct FakeCard {
     /// (index, argument, blocks) of what was sent; application commands by their own index.
     pub log: Vec<(u8, u32, usize)>,
     pub recoveries: u32,
+    /// What the controller takes at once.
+    pub read_bytes_max: usize,
     state: State,
     clock_hz: u32,
     has_clock: bool,
@@ -76,6 +80,7 @@ impl FakeCard {
             never_has_clock: false,
             log: Vec::new(),
             recoveries: 0,
+            read_bytes_max: COMMAND_BYTES_MAX,
             state: State::Idle,
             clock_hz: 0,
             has_clock: false,
@@ -234,7 +239,7 @@ impl FakeCard {
         let before = |error| ReadFailure { blocks_done: 0, error };
         let count = destination.len() / BLOCK;
         assert_eq!(command.index, if count == 1 { 17 } else { 18 });
-        assert!((1..=65_535).contains(&count));
+        assert!((1..=self.read_bytes_max / BLOCK).contains(&count));
         self.expect(State::Transfer, command.index).map_err(before)?;
         let first = if self.kind == Kind::High {
             command.argument
@@ -318,6 +323,12 @@ impl SdHost for FakeCard {
             result.map_err(|error| ReadFailure { blocks_done: 0, error })?;
         }
         Ok(Response { words: [self.status(command.index), 0, 0, 0] })
+    }
+    fn read_bytes_max(&self, _destination: &[u8]) -> usize {
+        self.read_bytes_max
+    }
+    fn mode(&self) -> Mode {
+        Mode::ProgrammedInput
     }
     fn recover(&mut self) -> Result<(), HostError> {
         self.needs_recovery = false;

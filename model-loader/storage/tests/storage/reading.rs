@@ -37,6 +37,16 @@ fn one_command_reads_many_blocks() {
 }
 
 #[test]
+fn a_controller_that_takes_less_is_asked_more_often() {
+    let mut card = started(Kind::High, |host| host.read_bytes_max = 64 * 512);
+    let mut bytes = vec![0; 150 * 512];
+    card.read_blocks(7, &mut bytes).unwrap();
+    assert_eq!(bytes, pattern(IMAGE_BYTES)[7 * 512..][..150 * 512]);
+    let log = card.into_host().log;
+    assert_eq!(log[log.len() - 3..], [(18, 7, 64), (18, 71, 64), (18, 135, 22)]);
+}
+
+#[test]
 fn one_block_is_read_by_its_own_command() {
     let mut card = started(Kind::High, |_| {});
     let mut block = [0; 512];

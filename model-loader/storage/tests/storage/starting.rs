@@ -4,7 +4,7 @@ use crate::fake_card::{FakeCard, Kind};
 use barellama_storage::block::BlockReader;
 use barellama_storage::card::error::CardError;
 use barellama_storage::card::{CardInfo, CardStep, SdCard};
-use barellama_storage::host::{HostError, HostFault};
+use barellama_storage::host::{HostError, HostFault, Mode};
 
 const STEP_NS: u64 = 500_000;
 const IMAGE_BYTES: usize = 2 << 20;
@@ -50,9 +50,10 @@ fn a_large_card_starts_at_high_speed_with_four_lines() {
         has_four_lines: true,
         is_high_speed: true,
         clock_hz: 50_000_000,
+        mode: Mode::ProgrammedInput,
     };
     assert_eq!(info, expected);
-    assert_eq!(info.to_string(), "SDHC/SDXC card of 2 MB on FAKE, 4 bit, 50.000 MHz, high speed");
+    assert_eq!(info.to_string(), "SDHC/SDXC card of 2 MB on FAKE, 4 bit, 50.000 MHz, high speed, programmed input");
     assert_eq!(host.sent(16), 0);
 }
 
