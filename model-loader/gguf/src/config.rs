@@ -83,7 +83,11 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Architecture(name) => {
-                write!(formatter, "the architecture '{name}' is not supported; models of the llama family are")
+                write!(
+                    formatter,
+                    "the architecture '{name}' is not supported: take a model of the llama architecture, e.g. Llama 2 or 3, \
+                     TinyLlama, SmolLM2"
+                )
             }
             Self::Missing(key) => write!(formatter, "the key {key} is missing or of the wrong type"),
             Self::OutOfRange { key, value, least, most } => {
