@@ -74,7 +74,7 @@ BARE_BUILD := $(BARE_ENV) $(BARE_CARGO) build --release $(LOCKED) $(BARE_FLAGS)
 BARE_CLIPPY := $(BARE_ENV) PATH="$(dir $(BARE_CARGO)):$$PATH" $(BARE_CARGO) clippy --release $(LOCKED) $(BARE_FLAGS)
 
 .PHONY: help setup bench build engine kernel host image card run test test-host test-qemu check clean model \
-	model-tinyllama test-tinyllama \
+	model-tinyllama test-tinyllama fit \
 	check-format check-lints check-dependencies check-kernel check-reproducible attacker attack-image \
 	twins twins-image
 
@@ -184,6 +184,9 @@ $(MCP_SDK):
 test-qemu: image attack-image twins-image $(DTBS) $(SMOLLM2) $(MCP_SDK) ## the tests in QEMU; TESTS="--test restart" runs only those
 	BARELLAMA_WORK=$(abspath $(WORK)) BARELLAMA=$(abspath $(HOST_TOOL)) RUST_TEST_THREADS=$(QEMU_AT_ONCE) \
 		$(HOST_CARGO) test $(LOCKED) --no-fail-fast -p barellama-tests $(TESTS)
+
+fit: $(MODEL) ## how much memory MODEL needs, and on which boards it fits
+	@$(HOST_CARGO) run --quiet $(LOCKED) -p barellama-tests --bin fit -- $(MODEL)
 
 TINYLLAMA_TYPES := Q4_0 Q4_K_M Q8_0 Q2_K IQ2_XS IQ3_XXS
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use barellama::card::CardSize;
 use barellama_tests::card::Card;
-use barellama_tests::machine::{SHORT, Setup};
+use barellama_tests::machine::{LONG, SHORT, Setup};
 use barellama_tests::memory::{Arena, kernel_kib};
 use barellama_tests::{Machine, artifacts};
 
@@ -144,7 +144,8 @@ fn answer(machine: &mut Machine, context: u64, file_mb: f64, began: Instant) -> 
 
 /// The model is refused in one line, which says what would fit.
 fn refusal(machine: &mut Machine) -> String {
-    let shown = machine.expect("fit", barellama_tests::machine::LONG) + &machine.expect("\r\n", SHORT);
-    let line = shown.lines().last().unwrap_or_default().trim().to_owned();
-    format!("| | | | | refused: {line} |")
+    let before = machine.expect("fit", LONG);
+    let behind = machine.expect("\r\n", SHORT);
+    let line = format!("{}fit{behind}", before.lines().last().unwrap_or_default());
+    format!("| | | | | {line} |")
 }
