@@ -8,6 +8,9 @@ pub const OUTBOX_BYTES: usize = 256 << 10;
 /// Room that the answer to any line can need: the line's text once more, or the longest list.
 pub const RECEIVE_ROOM_BYTES: usize = crate::LINE_BYTES_MAX + (8 << 10);
 
+/// Room that an error needs at most: its text and an id, each with escapes.
+pub const REFUSAL_ROOM_BYTES: usize = 4 << 10;
+
 /// The message does not fit now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutboxFull;
@@ -25,6 +28,7 @@ pub struct Outbox<'b> {
     start: usize,
     /// Bytes of whole messages.
     length: usize,
+    peak: usize,
     lost_messages: u64,
 }
 
@@ -32,7 +36,7 @@ impl<'b> Outbox<'b> {
     /// An empty ring in that memory, usually [`OUTBOX_BYTES`].
     #[must_use]
     pub fn new(ring: &'b mut [u8]) -> Self {
-        Self { ring, start: 0, length: 0, lost_messages: 0 }
+        Self { ring, start: 0, length: 0, peak: 0, lost_messages: 0 }
     }
 
     /// The oldest bytes that lie together; empty if there are none.
@@ -73,6 +77,18 @@ impl<'b> Outbox<'b> {
         self.free_bytes() >= RECEIVE_ROOM_BYTES
     }
 
+    /// Whether at least an error fits: a line may be given to [`crate::server::Server::refuse_line`].
+    #[must_use]
+    pub fn has_room_to_refuse(&self) -> bool {
+        self.free_bytes() >= REFUSAL_ROOM_BYTES
+    }
+
+    /// Most bytes that ever waited at a time.
+    #[must_use]
+    pub fn peak_bytes(&self) -> usize {
+        self.peak
+    }
+
     /// How many messages were lost because nobody looked for room.
     #[must_use]
     pub fn lost_messages(&self) -> u64 {
@@ -91,6 +107,7 @@ impl<'b> Outbox<'b> {
         let added = draft.added;
         result.map_err(|_| OutboxFull)?;
         self.length += added;
+        self.peak = self.peak.max(self.length);
         Ok(())
     }
 

@@ -248,6 +248,27 @@ fn nothing_is_sent_before_a_host_is_there_and_a_silent_one_is_noticed() {
 }
 
 #[test]
+fn an_end_without_room_is_waited_for_and_loses_nothing() {
+    for (noise, seed) in [(CLEAN, 1), (BAD, 6)] {
+        let mut cable = Cable::new(noise, seed);
+        cable.connect(1);
+        let down = messages(40, seed);
+        cable.host.to_send = lines(&down);
+        cable.board.to_send = b"{}\n".to_vec();
+        cable.board.link.hold(true);
+        // Longer than the host waits for a board that says nothing.
+        for _ in 0..30_000 {
+            cable.step();
+        }
+        assert!(cable.board.messages.is_empty() && !cable.host.link.is_peer_silent());
+        assert_eq!(cable.host.messages.len(), 1, "the other direction goes on");
+        cable.board.link.hold(false);
+        cable.run(60_000, |cable| cable.board.messages.len() == 40);
+        assert!(cable.board.messages == down);
+    }
+}
+
+#[test]
 fn any_bytes_are_survived() {
     let mut random = Random::new(5);
     for role in [Role::Board, Role::Host] {

@@ -20,23 +20,50 @@ impl Server<'_> {
     /// Takes a line from the client. Whatever it holds: each request gets exactly one answer, now or later, and what is no message
     /// gets an error. Call it while [`Outbox::has_room_to_receive`].
     pub fn receive_line(&mut self, line: &[u8], now_ns: u64, outbox: &mut Outbox<'_>) {
+        match self.read_line(line, outbox) {
+            None => {}
+            Some(text) if text.starts_with('[') => self.batch(text, now_ns, outbox),
+            Some(text) => self.message(text, None, now_ns, outbox),
+        }
+    }
+
+    /// Takes a line while the outbox has only [`Outbox::has_room_to_refuse`]: requests get an error, notifications are heard.
+    pub fn refuse_line(&mut self, line: &[u8], outbox: &mut Outbox<'_>) {
+        let Some(text) = self.read_line(line, outbox) else { return };
+        let busy = RpcError::new(code::INTERNAL, "Busy: earlier answers still wait for the line. Try again.");
+        if text.starts_with('[') {
+            return self.reply_error(None, None, &busy, outbox);
+        }
+        match message::read(text) {
+            Incoming::Request { id, .. } => self.reply_error(Some(&id), None, &busy, outbox),
+            Incoming::Notification { method, params } => self.notification(&method, params),
+            Incoming::Response => {}
+            Incoming::Invalid { id, error } => self.reply_error(id.as_ref(), None, &error, outbox),
+        }
+    }
+
+    /// The JSON of a line; what is none, or breaks the bounds, is answered.
+    fn read_line<'l>(&mut self, line: &'l [u8], outbox: &mut Outbox<'_>) -> Option<&'l str> {
         let Ok(text) = core::str::from_utf8(line) else {
-            return self.reply_error(None, None, &RpcError::new(code::PARSE, "Parse error: not UTF-8"), outbox);
+            self.reply_error(None, None, &RpcError::new(code::PARSE, "Parse error: not UTF-8"), outbox);
+            return None;
         };
         let text = text.trim_matches([' ', '\t', '\r', '\n']);
         if text.is_empty() {
-            return;
+            return None;
         }
         // Neither step keeps more than a byte per level of nesting.
         if let Err(error) = serde_json::from_str::<&RawValue>(text) {
             let error = RpcError::new(code::PARSE, format_args!("Parse error: {error}"));
-            return self.reply_error(None, None, &error, outbox);
+            self.reply_error(None, None, &error, outbox);
+            return None;
         }
         if let Err(bounds) = json::check(text) {
             let error = RpcError::new(code::INVALID_REQUEST, format_args!("Invalid request: {bounds}"));
-            return self.reply_error(message::id_of(text).as_ref(), None, &error, outbox);
+            self.reply_error(message::id_of(text).as_ref(), None, &error, outbox);
+            return None;
         }
-        if text.starts_with('[') { self.batch(text, now_ns, outbox) } else { self.message(text, None, now_ns, outbox) }
+        Some(text)
     }
 
     /// Answers a line that was dropped because it was longer than [`crate::LINE_BYTES_MAX`].

@@ -59,6 +59,11 @@ impl Link {
         self.protocol.queue(bytes)
     }
 
+    /// Whether data from the peer has to wait, because there is no room for what it may lead to. The peer keeps it.
+    pub fn hold(&mut self, is_on: bool) {
+        self.protocol.hold(is_on);
+    }
+
     /// Takes a byte from the wire.
     pub fn receive(&mut self, byte: u8, now_ns: u64) -> Option<Received<'_>> {
         match self.receiver.push(byte)? {

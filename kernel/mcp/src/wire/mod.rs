@@ -33,6 +33,8 @@
 //! takes them in order only (go-back-N). A hello with a new nonce is a new host: the board drops what the old one had asked for and
 //! both start again at 0. A hello with the nonce of the session is only answered. The host sends no data before the answer came. A board
 //! without a session answers frames with a zero `h`, so that the host notices a reset of the board at once.
+//! An end that has no room for data ignores it and acknowledges what it has, so that the sender keeps the rest and knows that the other
+//! end is there; when there is room it asks for the rest by `N`.
 //! Receivers ignore what follows the 16 digits: room for later extensions.
 
 mod frame;

@@ -71,6 +71,14 @@ struct Duties {
     acknowledge_at_ns: u64,
 }
 
+/// Whether data is taken.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hold {
+    is_on: bool,
+    /// Data came meanwhile; it stays with the peer.
+    has_refused: bool,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Protocol {
     role: Role,
@@ -82,6 +90,7 @@ pub(super) struct Protocol {
     duties: Duties,
     /// The frame that was asked for again, and when that may be repeated.
     asked: Option<(u8, u64)>,
+    hold: Hold,
     outgoing: WireFrame,
     outgoing_sent: usize,
     counts: LinkCounts,
@@ -97,6 +106,7 @@ impl Protocol {
             expected: 0,
             duties: Duties::default(),
             asked: None,
+            hold: Hold::default(),
             outgoing: WireFrame::new(),
             outgoing_sent: 0,
             counts: LinkCounts::default(),
@@ -125,6 +135,14 @@ impl Protocol {
 
     pub fn queue(&mut self, bytes: &[u8]) -> usize {
         if self.is_open() { self.transmitter.queue(bytes) } else { 0 }
+    }
+
+    /// Takes no data while `is_on`. The peer keeps what it sends, hears that this end is there, and is asked for it afterwards.
+    pub fn hold(&mut self, is_on: bool) {
+        if !is_on && core::mem::take(&mut self.hold.has_refused) {
+            self.duties.resend = true;
+        }
+        self.hold.is_on = is_on;
     }
 
     /// Acts on a good frame.
@@ -182,6 +200,11 @@ impl Protocol {
     }
 
     fn take_data<'a>(&mut self, frame: &Frame<'a>, now_ns: u64) -> Option<Received<'a>> {
+        if self.hold.is_on {
+            self.hold.has_refused = true;
+            self.owe_acknowledgement(now_ns);
+            return None;
+        }
         let ahead = frame.sequence.wrapping_sub(self.expected);
         if ahead != 0 {
             self.counts.unexpected_frames += 1;
@@ -222,6 +245,7 @@ impl Protocol {
         self.expected = 0;
         self.duties = Duties::default();
         self.asked = None;
+        self.hold = Hold::default();
     }
 
     pub fn poll_output(&mut self, now_ns: u64, buffer: &mut [u8]) -> usize {

@@ -102,8 +102,10 @@ impl Transmitter {
         is_waiting.then(|| self.active_ns.saturating_add(timing.resend_ns))
     }
 
-    /// The peer has everything before `expected`. A number that is not in the window is an old one and means nothing.
+    /// The peer has everything before `expected`. A number that is not in the window is an old one and means only that the peer is there:
+    /// it may have no room just now.
     pub fn acknowledge(&mut self, expected: u8, now_ns: u64) {
+        self.timeouts = 0;
         let count = usize::from(expected.wrapping_sub(self.base));
         if count == 0 || count > self.sent {
             return;
@@ -115,7 +117,6 @@ impl Transmitter {
         self.sent -= count;
         self.cursor = self.cursor.saturating_sub(count);
         self.active_ns = now_ns;
-        self.timeouts = 0;
     }
 
     /// The peer has everything before `expected` and asks for the rest again.
