@@ -4,6 +4,7 @@ mod support;
 
 use barellama_abi::outcome::{Outcome, StopReason};
 use barellama_abi::syscall::Phase;
+use barellama_mcp::outbox::REFUSAL_ROOM_BYTES;
 use barellama_mcp::resources::{MemoryRegion, Resource};
 use barellama_mcp::server::{ModelEntry, SystemStatus, TEXT_BYTES_MAX, Ticket, Work};
 use serde_json::{Value, json};
@@ -205,16 +206,49 @@ fn a_cancel_is_the_last_word() {
 #[test]
 fn a_call_that_waits_says_so() {
     let mut host = Host::legacy("2025-11-25");
-    begin(&mut host, &generate(1, None));
-    host.send(&generate(2, Some(json!("t"))));
-    let said = host.only();
-    assert_eq!(said["params"], json!({"progressToken": "t", "progress": 0, "message": "queued: 1 before this one"}));
-    let second = host.ticket();
-    host.now_ns += 2_000_000_000;
+    let first = begin(&mut host, &generate(1, None));
+    host.server.started(first, host.now_ns);
+    let second = begin(&mut host, &generate(2, Some(json!("t"))));
+    assert!(host.flush().is_empty(), "it may be taken at once");
+    assert_eq!(host.server.next_flush_ns(), Some(host.now_ns + 100_000_000));
+    host.now_ns += 100_000_000;
+    let said = host.flush();
+    let expected = json!({"progressToken": "t", "progress": 0, "message": "queued: 1 before this one"});
+    assert_eq!((said.len(), &said[0]["params"]), (1, &expected));
+    assert_eq!(host.server.next_flush_ns(), None);
+    host.now_ns += 1_900_000_000;
+    host.server.finish(first, &DONE, host.now_ns);
+    host.server.started(second, host.now_ns);
+    assert_eq!(host.flush().len(), 1, "the answer to the first");
     host.server.progress(second, Phase::Decode, 1, 5, host.now_ns);
     assert_eq!(host.flush()[0]["params"]["progress"], 1);
     host.server.finish(second, &DONE, host.now_ns);
     assert_eq!(host.flush()[0]["result"]["structuredContent"]["queue_ms"], 2000);
+}
+
+#[test]
+fn a_call_that_runs_together_with_others_says_so() {
+    let mut host = Host::legacy("2025-11-25");
+    let first = begin(&mut host, &generate(1, Some(json!("a"))));
+    host.server.started(first, host.now_ns);
+    assert!(host.flush().is_empty(), "alone there is nothing to say");
+    let second = begin(&mut host, &generate(2, Some(json!("b"))));
+    host.server.started(second, host.now_ns);
+    assert_eq!(host.server.next_flush_ns(), Some(0));
+    let said = host.flush();
+    let expected = json!({"progressToken": "b", "progress": 0, "message": "joined: runs together with 1 other"});
+    assert_eq!((said.len(), &said[0]["params"]), (1, &expected));
+    host.server.text(second, "x", host.now_ns);
+    host.now_ns += 200_000_000;
+    assert_eq!(host.flush()[0]["params"], json!({"progressToken": "b", "progress": 1, "message": "x"}));
+}
+
+#[test]
+fn the_prompt_is_told_with_what_is_to_come() {
+    let mut host = Host::legacy("2025-11-25");
+    let ticket = begin(&mut host, &generate(1, Some(json!(1))));
+    host.server.progress(ticket, Phase::Prefill, 4, 8, host.now_ns);
+    assert_eq!(host.flush()[0]["params"], json!({"progressToken": 1, "progress": 4, "total": 13}));
 }
 
 #[test]
@@ -282,6 +316,7 @@ fn scores_are_read_before_they_are_passed_on() {
     let result = result_of(&mut host, &score, &line.repeat(2))["structuredContent"].clone();
     assert_eq!(result["steps"][1], serde_json::from_str::<Value>(line).unwrap());
     assert_eq!((&result["stop_reason"], &result["prompt_tokens"]), (&json!("end"), &json!(10)));
+    assert_eq!((&result["generated_tokens"], &result["prompt_ms"]), (&json!(5), &json!(80)));
     for bad in ["x\n", "{\"step\":0}\n", "{\"step\":0,\"id\":5,\"top\":[],\"crc\":\"\",\"x\":1}\n"] {
         assert_eq!(result_of(&mut host, &score, bad)["isError"], true, "{bad}");
     }
@@ -444,4 +479,42 @@ fn two_batches_may_wait_and_a_third_is_refused() {
     }
     assert_eq!(host.flush().len(), 2);
     assert_eq!(host.ask(&json!([request(3, "ping", json!({}))]))[0]["id"], 3);
+}
+
+#[test]
+fn without_room_requests_are_refused_with_their_id_and_cancels_are_heard() {
+    let mut host = Host::legacy("2025-11-25");
+    let running = begin(&mut host, &generate("running", None));
+    while host.outbox.has_room_to_receive() {
+        host.send(&request("fill", "tools/list", json!({})));
+    }
+    let lines = [
+        (r#"{"jsonrpc":"2.0","id":7,"method":"tools/list"}"#, Some((-32603, json!(7)))),
+        (r#"[{"jsonrpc":"2.0","id":7,"method":"tools/list"}]"#, Some((-32603, Value::Null))),
+        (r#"{"jsonrpc":"2.0","id":8,"method":5}"#, Some((-32600, json!(8)))),
+        ("nonsense", Some((-32700, Value::Null))),
+        (r#"{"jsonrpc":"2.0","id":9,"result":{}}"#, None),
+        (r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"running"}}"#, None),
+    ];
+    for (line, _) in &lines {
+        host.server.refuse_line(line.as_bytes(), &mut host.outbox);
+    }
+    assert!(matches!(host.works().as_slice(), [Work::Cancel { ticket }] if *ticket == running));
+    let answers = host.messages().into_iter().filter(|message| message["id"] != "fill");
+    let answers: Vec<(i64, Value)> =
+        answers.map(|answer| (answer["error"]["code"].as_i64().unwrap(), answer["id"].clone())).collect();
+    assert_eq!(answers, lines.into_iter().filter_map(|(_, expected)| expected).collect::<Vec<_>>());
+    assert!(host.outbox.peak_bytes() > 100_000 && host.outbox.lost_messages() == 0);
+}
+
+#[test]
+fn the_longest_refusal_has_its_room() {
+    let mut host = Host::legacy("2025-11-25");
+    for method in ["\u{1}".repeat(500), "\"".repeat(500)] {
+        let id = "\"".repeat(60);
+        host.send(&request(id, &method, json!({})));
+        let bytes = host.outbox.used_bytes();
+        assert!(bytes > 500 && bytes <= REFUSAL_ROOM_BYTES, "{bytes}");
+        host.messages();
+    }
 }

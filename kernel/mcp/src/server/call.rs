@@ -59,8 +59,13 @@ pub(super) struct Call {
     pub quoted_bytes: usize,
     pub arrived_ns: u64,
     pub started_ns: Option<u64>,
+    /// How many other calls the engine worked on when it took this one.
+    pub joined: usize,
     pub progress: Progress,
 }
+
+/// A call that the engine has not taken after so long counts as waiting.
+const QUEUE_NS: u64 = 100_000_000;
 
 impl Call {
     pub fn new(ticket: Ticket, context: Context, subject: Subject, is_for_engine: bool, now_ns: u64) -> Self {
@@ -75,6 +80,7 @@ impl Call {
             quoted_bytes: 0,
             arrived_ns: now_ns,
             started_ns: None,
+            joined: 0,
             progress: Progress::default(),
         }
     }
@@ -89,6 +95,23 @@ impl Call {
         self.started_ns.get_or_insert(now_ns);
     }
 
+    /// Whether the kernel has not ended it.
+    pub fn is_with_engine(&self) -> bool {
+        matches!(self.stage, Stage::Open | Stage::Abandoned)
+    }
+
+    /// When the client has to be told that the call waits, unless it starts before; `None` if that was said or is not wanted.
+    pub fn queue_notice_ns(&self) -> Option<u64> {
+        let is_wanted = self.is_for_engine && self.context.progress_token.is_some() && self.progress.last.is_none();
+        let is_waiting = self.started_ns.is_none() && matches!(self.stage, Stage::Open);
+        (is_wanted && is_waiting).then(|| self.arrived_ns.saturating_add(QUEUE_NS))
+    }
+
+    /// Whether the client has to be told that the call joined others.
+    pub fn has_to_say_joined(&self) -> bool {
+        self.joined > 0 && self.progress.last.is_none() && matches!(self.stage, Stage::Open)
+    }
+
     pub fn queue_ns(&self) -> u64 {
         self.started_ns.map_or(0, |started_ns| started_ns.saturating_sub(self.arrived_ns))
     }
@@ -101,6 +124,8 @@ pub(super) struct Progress {
     before: u64,
     /// Generated tokens.
     decoded: u64,
+    /// Most tokens to generate; 0: nobody knows.
+    most: u32,
     pub total: Option<u64>,
     /// The last number that was sent; numbers must increase.
     pub last: Option<u64>,
@@ -111,6 +136,11 @@ pub(super) struct Progress {
 }
 
 impl Progress {
+    /// At most so many tokens will be generated; 0: nobody knows.
+    pub fn expect_tokens(&mut self, most: u32) {
+        self.most = most;
+    }
+
     /// Notes that `done` of `total` steps of a phase are made. Both phases of a generation count in one row.
     pub fn note(&mut self, phase: Phase, done: u64, total: u64) {
         match phase {
@@ -118,7 +148,10 @@ impl Progress {
                 self.before = done;
                 self.total = Some(total);
             }
-            Phase::Prefill => self.before = done,
+            Phase::Prefill => {
+                self.before = done;
+                self.total = (self.most > 0).then(|| total.saturating_add(self.most.into()));
+            }
             Phase::Decode => {
                 self.decoded = done;
                 self.total = (total > 0).then(|| self.before.saturating_add(total));

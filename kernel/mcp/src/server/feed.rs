@@ -17,8 +17,13 @@ use crate::rpc_error::short_text;
 impl Server<'_> {
     /// The engine has taken the call out of the queue.
     pub fn started(&mut self, ticket: Ticket, now_ns: u64) {
-        if let Some((_, call)) = self.open_call(ticket) {
+        let is_running = |call: &&Call| call.is_for_engine && call.started_ns.is_some() && call.ticket != ticket;
+        let others = self.calls.iter().flatten().filter(is_running).filter(|call| call.is_with_engine()).count();
+        if let Some((_, call)) = self.open_call(ticket)
+            && call.started_ns.is_none()
+        {
             call.note_started(now_ns);
+            call.joined = others;
         }
     }
 

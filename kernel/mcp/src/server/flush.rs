@@ -30,7 +30,10 @@ impl Server<'_> {
     pub fn flush(&mut self, now_ns: u64, outbox: &mut Outbox<'_>) {
         for place in 0..CALLS_MAX {
             // What does not fit now is tried again at the next flush.
-            let _ = self.flush_progress(place, now_ns, outbox).and_then(|()| self.flush_end(place, outbox));
+            let _ = self
+                .flush_queue(place, now_ns, outbox)
+                .and_then(|()| self.flush_progress(place, now_ns, outbox))
+                .and_then(|()| self.flush_end(place, outbox));
         }
         for index in 0..self.batches.len() {
             self.send_batch(index, outbox);
@@ -45,10 +48,33 @@ impl Server<'_> {
         calls
             .filter_map(|(call, text)| match call.stage {
                 Stage::Ended(_) | Stage::Failed => Some(0),
+                Stage::Open if call.has_to_say_joined() => Some(0),
+                Stage::Open if call.queue_notice_ns().is_some() => call.queue_notice_ns(),
                 Stage::Open if has_news(call, text) => Some(call.progress.last_ns.saturating_add(GROUP_NS)),
                 _ => None,
             })
             .min()
+    }
+
+    /// Tells a client that wants progress that its call waits, or that it runs together with others.
+    fn flush_queue(&mut self, place: usize, now_ns: u64, outbox: &mut Outbox<'_>) -> Result<(), OutboxFull> {
+        let Some(call) = self.calls.get(place).and_then(Option::as_ref) else { return Ok(()) };
+        let is_late = call.queue_notice_ns().is_some_and(|at_ns| at_ns <= now_ns);
+        if !is_late && !call.has_to_say_joined() {
+            return Ok(());
+        }
+        let is_before = |other: &&Call| other.is_for_engine && other.is_with_engine() && other.ticket < call.ticket;
+        let state = match (call.joined, self.calls.iter().flatten().filter(is_before).count()) {
+            (0, 0) => QueueState::Waits,
+            (0, before) => QueueState::Behind(before),
+            (others, _) => QueueState::Joined(others),
+        };
+        write_queue_state(call, state, outbox)?;
+        if let Some(call) = self.calls.get_mut(place).and_then(Option::as_mut) {
+            call.progress.last = Some(0);
+            call.progress.last_ns = now_ns;
+        }
+        Ok(())
     }
 
     /// Tells what is new about a call, if it is time.
@@ -136,6 +162,36 @@ fn write_progress(call: &Call, text: &str, outbox: &mut Outbox<'_>) -> Result<()
         let params = format_args!("\"progressToken\":{token},\"progress\":{progress}{total}{message}");
         write!(out, "{}", Notification { method: "notifications/progress", params: &params })
     })
+}
+
+/// Where a call is that has nothing else to tell.
+#[derive(Clone, Copy)]
+enum QueueState {
+    /// The engine works for somebody else, or cannot work now.
+    Waits,
+    /// Behind so many calls.
+    Behind(usize),
+    /// Runs together with so many calls.
+    Joined(usize),
+}
+
+impl fmt::Display for QueueState {
+    /// As a JSON string.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Waits => formatter.write_str("\"queued: the engine is busy\""),
+            Self::Behind(before) => write!(formatter, "\"queued: {before} before this one\""),
+            Self::Joined(others) => write!(formatter, "\"joined: runs together with {others} other\""),
+        }
+    }
+}
+
+/// Its progress is 0, which no other notification has.
+fn write_queue_state(call: &Call, state: QueueState, outbox: &mut Outbox<'_>) -> Result<(), OutboxFull> {
+    let Some(token) = &call.context.progress_token else { return Ok(()) };
+    let message = Member { name: "message", value: call.context.revision.has_progress_message().then_some(state) };
+    let params = format_args!("\"progressToken\":{token},\"progress\":0{message}");
+    outbox.message(&Notification { method: "notifications/progress", params: &params })
 }
 
 /// Displays a member behind others, if there is a value.

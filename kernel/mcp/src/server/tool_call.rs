@@ -3,12 +3,12 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::answer::{Cache, Notification};
-use super::call::{CALLS_MAX, Call, Context, Stage, Subject};
+use super::Server;
+use super::answer::Cache;
+use super::call::{CALLS_MAX, Call, Context, Subject};
 use super::request::required;
 use super::tool_result::ToolError;
 use super::work::{Records, Submission, Ticket, Work};
-use super::{Server, answer};
 use crate::message::{Params, is_object, present, string};
 use crate::outbox::Outbox;
 use crate::rpc_error::RpcError;
@@ -41,7 +41,7 @@ impl Server<'_> {
         }
         let arguments = arguments.map_or("{}", RawValue::get);
         let result = tools::read(tool, arguments, u64::from(self.last_ticket) + 1)
-            .and_then(|order| self.place(tool, context, order, now_ns, outbox));
+            .and_then(|order| self.place(tool, context, order, now_ns));
         if let Err(BadArguments(reason)) = result {
             self.reply(context, Cache::Silent, &ToolError(&reason), outbox);
         }
@@ -49,23 +49,17 @@ impl Server<'_> {
     }
 
     /// Opens the call and hands the order to the kernel.
-    fn place(
-        &mut self,
-        tool: Tool,
-        context: &Context,
-        order: Order,
-        now_ns: u64,
-        outbox: &mut Outbox<'_>,
-    ) -> Result<(), BadArguments> {
+    fn place(&mut self, tool: Tool, context: &Context, order: Order, now_ns: u64) -> Result<(), BadArguments> {
         let subject = if matches!(order, Order::LoadModel(_)) { Subject::LoadModel } else { Subject::Tool(tool) };
         let is_for_engine = matches!(order, Order::Engine { .. });
-        let before = self.calls.iter().flatten().filter(|call| call.is_for_engine).count();
         let (place, ticket) = self
             .open(context, subject, is_for_engine, now_ns)
             .ok_or_else(|| BadArguments::new(format_args!("Busy: {CALLS_MAX} calls are open. Try again later.")))?;
         let work = match order {
             Order::Engine { header, deadline_ms, records } => {
-                self.say_queued(place, before, now_ns, outbox);
+                if let Some(call) = self.calls.get_mut(place).and_then(Option::as_mut) {
+                    call.progress.expect_tokens(header.max_tokens);
+                }
                 Work::Submit(Submission { ticket, header, deadline_ms, records })
             }
             Order::Status => Work::Status { ticket },
@@ -104,20 +98,5 @@ impl Server<'_> {
     /// Submits a request to the engine for something that is not a tool.
     pub(super) fn submit(&mut self, ticket: Ticket, header: barellama_abi::request::RequestHeader, records: Records) {
         self.push_work(Work::Submit(Submission { ticket, header, deadline_ms: None, records }));
-    }
-
-    /// Tells a client that wants progress that its call has to wait.
-    fn say_queued(&mut self, place: usize, before: usize, now_ns: u64, outbox: &mut Outbox<'_>) {
-        let Some(call) = self.calls.get_mut(place).and_then(Option::as_mut) else { return };
-        let Some(token) = call.context.progress_token.as_ref().filter(|_| before > 0) else { return };
-        let progress = format_args!("\"progressToken\":{token},\"progress\":0");
-        let message = format_args!("{progress},\"message\":\"queued: {before} before this one\"");
-        let has_message = call.context.revision.has_progress_message();
-        let params: &dyn core::fmt::Display = if has_message { &message } else { &progress };
-        let notification: Notification<'_> = answer::Notification { method: "notifications/progress", params };
-        if outbox.message(&notification).is_ok() && matches!(call.stage, Stage::Open) {
-            call.progress.last = Some(0);
-            call.progress.last_ns = now_ns;
-        }
     }
 }

@@ -86,13 +86,15 @@ pub(super) struct Benchmark(pub Figures);
 
 impl fmt::Display for Benchmark {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let outcome = &self.0.outcome;
+        let Figures { outcome, queue_ns, .. } = &self.0;
         write!(
             formatter,
-            "\"stop_reason\":\"{}\",\"prompt_tokens\":{},\"generated_tokens\":{},\"prompt_ms\":{},\"decode_ms\":{}",
+            "\"stop_reason\":\"{}\",\"prompt_tokens\":{},\"generated_tokens\":{},\"queue_ms\":{},\"prompt_ms\":{},\
+             \"decode_ms\":{}",
             outcome.stop_reason.name(),
             outcome.prompt_tokens,
             outcome.generated_tokens,
+            queue_ns / NS_PER_MS,
             outcome.prompt_ns / NS_PER_MS,
             outcome.decode_ns / NS_PER_MS
         )?;
@@ -205,12 +207,17 @@ impl fmt::Display for Steps<'_> {
             }
             write!(formatter, "],\"crc\":{}}}", Quoted(step.crc))?;
         }
-        let Figures { outcome, is_truncated, .. } = &self.figures;
+        let Figures { outcome, is_truncated, queue_ns } = &self.figures;
         write!(
             formatter,
-            "],\"stop_reason\":\"{}\",\"truncated\":{is_truncated},\"prompt_tokens\":{}",
+            "],\"stop_reason\":\"{}\",\"truncated\":{is_truncated},\"prompt_tokens\":{},\"generated_tokens\":{},\
+             \"queue_ms\":{},\"prompt_ms\":{},\"decode_ms\":{}",
             outcome.stop_reason.name(),
-            outcome.prompt_tokens
+            outcome.prompt_tokens,
+            outcome.generated_tokens,
+            queue_ns / NS_PER_MS,
+            outcome.prompt_ns / NS_PER_MS,
+            outcome.decode_ns / NS_PER_MS
         )
     }
 }
@@ -248,14 +255,18 @@ impl fmt::Display for Status<'_> {
             }
         }
         for (name, value) in [
-            ("heap_used_bytes", status.heap_used_bytes),
-            ("heap_bytes", status.heap_bytes),
             ("ram_bytes", status.ram_bytes),
+            ("model_bytes", status.model_bytes),
+            ("arena_bytes", status.arena_bytes),
+            ("heap_bytes", status.heap_bytes),
+            ("heap_used_bytes", status.heap_used_bytes),
+            ("heap_peak_bytes", status.heap_peak_bytes),
             ("faults", status.faults),
             ("restarts", status.restarts),
             ("requests", status.requests),
             ("tokens_served", status.tokens_served),
             ("overruns", status.overruns),
+            ("damaged_frames", status.damaged_frames),
         ] {
             write!(formatter, ",\"{name}\":{value}")?;
         }

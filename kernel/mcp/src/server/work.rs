@@ -112,12 +112,18 @@ pub struct SystemStatus<'a> {
     pub temperature_millidegrees: Option<u32>,
     /// The firmware's GET_THROTTLED bits.
     pub throttled_bits: Option<u32>,
-    /// The kernel's heap in use.
-    pub heap_used_bytes: u64,
-    /// The kernel's heap.
-    pub heap_bytes: u64,
     /// Memory of the board.
     pub ram_bytes: u64,
+    /// The model file in memory; 0 without a model.
+    pub model_bytes: u64,
+    /// The engine's tensors; 0 without a model.
+    pub arena_bytes: u64,
+    /// The kernel's heap, a pool for messages.
+    pub heap_bytes: u64,
+    /// Its bytes in use.
+    pub heap_used_bytes: u64,
+    /// Most bytes of it that were ever in use.
+    pub heap_peak_bytes: u64,
     /// Faults of the engine.
     pub faults: u64,
     /// Restarts of the engine.
@@ -128,6 +134,8 @@ pub struct SystemStatus<'a> {
     pub tokens_served: u64,
     /// Bytes lost on the serial line.
     pub overruns: u64,
+    /// Frames of the serial line that came damaged and were sent again.
+    pub damaged_frames: u64,
 }
 
 /// A model file on the card.

@@ -1,7 +1,7 @@
 //! JSON Schemas of arguments and results (2020-12, the dialect that MCP assumes).
 
 macro_rules! object {
-    ($required:literal, $($property:expr),* $(,)?) => {
+    ($required:expr, $($property:expr),* $(,)?) => {
         concat!(
             r#"{"type":"object","properties":{"#,
             object!(@list $($property),*),
@@ -148,7 +148,7 @@ pub(super) const SCORE_INPUT: &str = object!(
 );
 
 pub(super) const SCORE_OUTPUT: &str = object!(
-    r#""steps","stop_reason","truncated","prompt_tokens""#,
+    r#""steps","stop_reason","truncated","prompt_tokens","generated_tokens","queue_ms","prompt_ms","decode_ms""#,
     concat!(
         r#""steps":{"type":"array","description":"one entry per step","items":{"type":"object","properties":{"#,
         count!("step", "number of the step, from 0"),
@@ -161,6 +161,10 @@ pub(super) const SCORE_OUTPUT: &str = object!(
     string!("stop_reason", "complete, context_full, deadline or cancelled"),
     boolean!("truncated", "whether there were more steps than could be returned"),
     count!("prompt_tokens", "tokens of the prompt"),
+    count!("generated_tokens", "steps that were made"),
+    count!("queue_ms", "time in the queue, in milliseconds"),
+    count!("prompt_ms", "time for the prompt, in milliseconds"),
+    count!("decode_ms", "time for the steps, in milliseconds"),
 );
 
 pub(super) const BENCHMARK_INPUT: &str = object!(
@@ -175,10 +179,11 @@ pub(super) const BENCHMARK_INPUT: &str = object!(
 );
 
 pub(super) const BENCHMARK_OUTPUT: &str = object!(
-    r#""stop_reason","prompt_tokens","generated_tokens","prompt_ms","decode_ms""#,
+    r#""stop_reason","prompt_tokens","generated_tokens","queue_ms","prompt_ms","decode_ms""#,
     string!("stop_reason", "max_tokens if all was done"),
     count!("prompt_tokens", "tokens that were read"),
     count!("generated_tokens", "tokens that were generated"),
+    count!("queue_ms", "time in the queue, in milliseconds"),
     count!("prompt_ms", "time for the prompt, in milliseconds"),
     count!("decode_ms", "time from the first to the last generated token, in milliseconds"),
     number!("prompt_tokens_per_second", r#""minimum":0"#, "tokens read per second"),
@@ -188,7 +193,11 @@ pub(super) const BENCHMARK_OUTPUT: &str = object!(
 pub(super) const NO_INPUT: &str = object!("",);
 
 pub(super) const STATUS_OUTPUT: &str = object!(
-    r#""board","version","uptime_ms","engine","open_calls""#,
+    concat!(
+        r#""board","version","uptime_ms","engine","model","arm_clock_hz","core_clock_hz","temperature_millidegrees","throttled_bits","#,
+        r#""ram_bytes","model_bytes","arena_bytes","heap_bytes","heap_used_bytes","heap_peak_bytes","faults","restarts","requests","#,
+        r#""tokens_served","overruns","damaged_frames","open_calls""#
+    ),
     string!("board", "the board's name"),
     string!("version", "the firmware's version"),
     count!("uptime_ms", "milliseconds since the start"),
@@ -198,14 +207,18 @@ pub(super) const STATUS_OUTPUT: &str = object!(
     optional_count!("core_clock_hz", "clock of the peripherals"),
     optional_count!("temperature_millidegrees", "temperature of the chip in thousandths of a degree Celsius"),
     optional_count!("throttled_bits", "the firmware's throttling bits; 0: never throttled"),
-    count!("heap_used_bytes", "the kernel's heap in use"),
-    count!("heap_bytes", "the kernel's heap"),
     count!("ram_bytes", "memory of the board"),
+    count!("model_bytes", "the model file in memory; 0: no model"),
+    count!("arena_bytes", "memory for the engine's tensors and caches"),
+    count!("heap_bytes", "the kernel's pool for messages"),
+    count!("heap_used_bytes", "bytes of the pool in use"),
+    count!("heap_peak_bytes", "most bytes of the pool that were ever in use"),
     count!("faults", "faults of the engine"),
     count!("restarts", "restarts of the engine"),
     count!("requests", "requests that ended"),
     count!("tokens_served", "tokens generated since the start"),
     count!("overruns", "bytes lost on the serial line"),
+    count!("damaged_frames", "frames that came damaged and were sent again"),
     count!("open_calls", "calls that wait or run, this one included"),
 );
 
