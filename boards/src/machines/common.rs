@@ -44,17 +44,18 @@ pub(super) fn end_after_report(power: &'static dyn Power) {
     EMULATOR_POWER.call_once(|| power);
 }
 
-/// Reads the device tree that the firmware left, if there is one in RAM, and adds what it reserves.
+/// Reads the device tree that the firmware left, if there is one in RAM, and adds what it reserves. Returns where it lies, too.
 pub(super) fn read_device_tree(
     address: u64,
     ram: &[PhysicalRange],
     reserved: &mut Vec<PhysicalRange, EXTENTS_MAX>,
-) -> TreeFacts {
-    let Some(bytes) = device_tree_bytes(address, ram) else { return TreeFacts::default() };
-    reserve(reserved, PhysicalRange { start: address, bytes: bytes as u64 });
+) -> (TreeFacts, Option<PhysicalRange>) {
+    let Some(bytes) = device_tree_bytes(address, ram) else { return (TreeFacts::default(), None) };
+    let place = PhysicalRange { start: address, bytes: bytes as u64 };
+    reserve(reserved, place);
     let Ok(Some(tree)) = mmu::with_physical(address, bytes, device_tree::read) else {
         say(format_args!("The device tree at {address:#x} is damaged: ignored.\n"));
-        return TreeFacts::default();
+        return (TreeFacts::default(), None);
     };
     for range in &tree.reserved {
         reserve(reserved, *range);
@@ -62,7 +63,7 @@ pub(super) fn read_device_tree(
     if tree.dropped != 0 {
         say(format_args!("The device tree has {} memory ranges too many.\n", tree.dropped));
     }
-    tree
+    (tree, Some(place))
 }
 
 /// Adds a range that is taken.

@@ -73,6 +73,8 @@ pub(super) struct Memory {
     pub ram: Vec<PhysicalRange, EXTENTS_MAX>,
     pub reserved: Vec<PhysicalRange, EXTENTS_MAX>,
     pub placed_file: Option<PhysicalRange>,
+    /// The device tree, one of the reserved ranges.
+    pub device_tree: Option<PhysicalRange>,
 }
 
 static PERIPHERALS: Once<Peripherals> = Once::new();
@@ -123,7 +125,7 @@ impl Board {
     pub(super) fn memory(&self, ram: Vec<PhysicalRange, EXTENTS_MAX>, facts: &BootFacts) -> Memory {
         let mut reserved = Vec::new();
         common::reserve(&mut reserved, PhysicalRange { start: 0, bytes: PAGE });
-        let tree = common::read_device_tree(facts.argument, &ram, &mut reserved);
+        let (tree, device_tree) = common::read_device_tree(facts.argument, &ram, &mut reserved);
         if !self.is_emulator {
             report_disagreement(&ram, &tree.ram);
         }
@@ -134,7 +136,7 @@ impl Board {
                 file.bytes, file.start
             ));
         }
-        Memory { ram, reserved, placed_file }
+        Memory { ram, reserved, placed_file, device_tree }
     }
 
     /// Whether a placed file lies in RAM. An emulator has no VideoCore: its loader may write across the VideoCore's memory, the

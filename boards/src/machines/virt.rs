@@ -59,7 +59,7 @@ pub(super) fn machine(facts: &BootFacts) -> Option<Machine> {
 
     let where_the_tree_may_be = [PhysicalRange { start: RAM_START, bytes: RAM_END_MAX - RAM_START }];
     let mut reserved = Vec::new();
-    let tree = common::read_device_tree(facts.argument, &where_the_tree_may_be, &mut reserved);
+    let (tree, device_tree) = common::read_device_tree(facts.argument, &where_the_tree_may_be, &mut reserved);
     let mut ram = tree.ram;
     if ram.is_empty() {
         common::say(format_args!("There is no device tree at {:#x}: 128 MiB are taken for granted.\n", facts.argument));
@@ -73,6 +73,7 @@ pub(super) fn machine(facts: &BootFacts) -> Option<Machine> {
         ram,
         reserved,
         placed_file,
+        device_tree,
         watchdog: None,
         is_emulator: true,
         console: &drivers.console,

@@ -19,6 +19,7 @@
 pub mod boot;
 pub mod checksum;
 pub mod page_table;
+pub mod pool;
 pub mod syndrome;
 pub mod user;
 pub mod user_memory;

@@ -202,6 +202,7 @@ impl Kernel {
             }
             (Origin::Autorun, _) => {}
             (Origin::Mcp(ticket), _) => self.mcp.text(ticket, text),
+            (Origin::Description, _) => self.mcp.description.push(text),
             _ => self.print_engine_text(text),
         }
     }
@@ -224,6 +225,9 @@ impl Kernel {
 
     /// A request ended: the numbers, and the next line.
     pub fn end_request(&mut self, entry: &Entry, outcome: &Outcome) {
+        if entry.origin == Origin::Description {
+            return self.mcp.description.end(outcome);
+        }
         self.engine.requests_ended += 1;
         self.engine.generated_tokens += u64::from(outcome.generated_tokens);
         self.engine.last_outcome = *outcome;
@@ -234,6 +238,7 @@ impl Kernel {
             Origin::Command => self.end_row(),
             Origin::Autorun => return self.end_autorun_prompt(outcome),
             Origin::Mcp(ticket) => return self.mcp.finish(ticket, outcome),
+            Origin::Description => return,
         }
         self.next_line();
     }
@@ -302,6 +307,8 @@ impl Kernel {
                 .print(|out| write!(out, "{{\"error\":{}}}\r\n", barellama_shell::json::JsonString(text.trim_end()))),
             Origin::Autorun => self.autorun.note_error(text.trim_end()),
             Origin::Mcp(ticket) => self.mcp.error_text(ticket, text.trim_end()),
+            // The log has it.
+            Origin::Description => {}
             _ => self.print(|out| write!(out, "error: {}\r\n", text.trim_end())),
         }
     }

@@ -16,6 +16,8 @@ pub struct MachineFacts {
     pub is_emulator: bool,
     /// A file that the firmware placed in memory.
     pub placed_file: Option<PhysicalRange>,
+    /// The device tree, where the firmware left it.
+    pub device_tree: Option<PhysicalRange>,
     /// The firmware.
     pub firmware: &'static dyn Firmware,
     /// Reset and power.
@@ -33,6 +35,7 @@ impl MachineFacts {
             has_watchdog: machine.watchdog.is_some(),
             is_emulator: machine.is_emulator,
             placed_file: machine.placed_file,
+            device_tree: machine.device_tree,
             firmware: machine.firmware,
             power: machine.power,
         }

@@ -71,7 +71,9 @@ impl Kernel {
     /// Gives received bytes to the console or the MCP server. Returns whether there were any.
     fn read_serial(&mut self) -> bool {
         let mut has_worked = false;
-        while let Some(byte) = self.serial.read() {
+        while self.mcp.can_receive()
+            && let Some(byte) = self.serial.read()
+        {
             has_worked = true;
             self.route(byte);
         }

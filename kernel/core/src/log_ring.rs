@@ -8,13 +8,15 @@ pub struct LogRing<const BYTES: usize> {
     start: usize,
     length: usize,
     lines: u64,
+    /// Bytes that were ever added.
+    bytes_total: u64,
 }
 
 impl<const BYTES: usize> LogRing<BYTES> {
     /// An empty ring.
     #[must_use]
     pub const fn new() -> Self {
-        Self { bytes: [0; BYTES], start: 0, length: 0, lines: 0 }
+        Self { bytes: [0; BYTES], start: 0, length: 0, lines: 0, bytes_total: 0 }
     }
 
     /// Adds a line; newlines in it become spaces, what is longer than half of the ring is cut at a character.
@@ -48,6 +50,23 @@ impl<const BYTES: usize> LogRing<BYTES> {
         self.length == 0
     }
 
+    /// Where the next line will begin, in bytes since the first.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.bytes_total
+    }
+
+    /// Copies the start of the line that begins at `position`, or of the oldest one if that is gone. Returns how much was copied and where
+    /// the next line begins; `None` at the end.
+    pub fn copy_line(&self, position: u64, destination: &mut [u8]) -> Option<(usize, u64)> {
+        let oldest = self.bytes_total - self.length as u64;
+        let offset = usize::try_from(position.saturating_sub(oldest)).ok().filter(|offset| *offset < self.length)?;
+        let bytes = (offset..self.length).take_while(|at| self.bytes[(self.start + at) % BYTES] != b'\n').count();
+        let count = bytes.min(destination.len());
+        self.copy_to(offset, &mut destination[..count]);
+        Some((count, oldest + (offset + bytes + 1) as u64))
+    }
+
     /// Copies bytes from `offset` on; returns how many.
     pub fn copy_to(&self, offset: usize, destination: &mut [u8]) -> usize {
         let count = self.length.saturating_sub(offset).min(destination.len());
@@ -60,6 +79,7 @@ impl<const BYTES: usize> LogRing<BYTES> {
     fn put(&mut self, byte: u8) {
         self.bytes[(self.start + self.length) % BYTES] = byte;
         self.length += 1;
+        self.bytes_total += 1;
     }
 
     fn drop_oldest(&mut self) {
@@ -110,6 +130,30 @@ mod tests {
         assert_eq!(text(&ring), "aaaaaaa\n");
         ring.push("x\ny");
         assert_eq!(text(&ring), "aaaaaaa\nx y\n");
+    }
+
+    #[test]
+    fn lines_are_read_one_by_one_while_new_ones_come() {
+        let mut ring = LogRing::<24>::new();
+        let mut line = [0; 5];
+        let mut position = ring.end();
+        assert_eq!(ring.copy_line(position, &mut line), None);
+        let mut seen = vec![];
+        for text in ["one", "two", "a long one", "four", "five", "six", "seven"] {
+            ring.push(text);
+            if text.len() < 5 {
+                continue;
+            }
+            while let Some((count, next)) = ring.copy_line(position, &mut line) {
+                seen.push(String::from_utf8(line[..count].to_vec()).unwrap());
+                position = next;
+            }
+        }
+        assert_eq!(seen, ["one", "two", "a lon", "four", "five", "six", "seven"]);
+        for _ in 0..9 {
+            ring.push("later");
+        }
+        assert_eq!(ring.copy_line(position, &mut line).map(|(count, _)| count), Some(5), "what is gone is passed over");
     }
 
     #[test]

@@ -43,6 +43,28 @@ pub fn start() {
     log::set_max_level(LevelFilter::Debug);
 }
 
+/// A line of the log.
+pub type LogLine = String<LINE_BYTES>;
+
+/// Where the next line will begin.
+#[must_use]
+pub fn end() -> u64 {
+    with_ring(|ring| ring.end())
+}
+
+/// Reads the line at `position`, or the oldest one that is left, and moves on. Returns whether there was one.
+pub fn read_line(position: &mut u64, line: &mut LogLine) -> bool {
+    let mut bytes = [0; LINE_BYTES];
+    let Some((count, next)) = with_ring(|ring| ring.copy_line(*position, &mut bytes)) else { return false };
+    *position = next;
+    line.clear();
+    for chunk in bytes[..count].utf8_chunks() {
+        // Cannot fail: there are no more bytes than the line holds.
+        let _ = line.push_str(chunk.valid());
+    }
+    true
+}
+
 /// Copies bytes of the ring from `offset` on; returns how many.
 fn copy_to(offset: usize, destination: &mut [u8]) -> usize {
     with_ring(|ring| ring.copy_to(offset, destination))

@@ -187,6 +187,8 @@ pub struct Machine {
     pub reserved: Vec<PhysicalRange, EXTENTS_MAX>,
     /// A file that the firmware placed in memory (`linux,initrd-start/end`).
     pub placed_file: Option<PhysicalRange>,
+    /// The device tree that the firmware passed; it is among the reserved ranges.
+    pub device_tree: Option<PhysicalRange>,
     /// The watchdog. `None` where there is none or it must not be armed (an emulator resets at once).
     pub watchdog: Option<&'static dyn Watchdog>,
     /// Whether it is an emulator that exits by semihosting.

@@ -22,6 +22,8 @@ pub enum Origin {
     Autorun,
     /// A call of an MCP client.
     Mcp(Ticket),
+    /// The kernel itself, which keeps what the engine says about the model.
+    Description,
 }
 
 /// How far a request is.

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use barellama_arch::interrupts;
+use barellama_arch::{interrupts, timer};
 use heapless::Deque;
 use spin::{Mutex, Once};
 
@@ -19,7 +19,7 @@ const BYTES_PER_INTERRUPT: usize = 64;
 
 static SERIAL: Once<Serial> = Once::new();
 /// Apart from the rest, so that so much memory never lies on a stack.
-static RINGS: Mutex<Rings> = Mutex::new(Rings { receive: Deque::new(), transmit: Deque::new() });
+static RINGS: Mutex<Rings> = Mutex::new(Rings { receive: Deque::new(), transmit: Deque::new(), received_ns: 0 });
 
 /// The serial line.
 pub struct Serial {
@@ -33,6 +33,8 @@ pub struct Serial {
 struct Rings {
     receive: Deque<u8, RECEIVE_BYTES>,
     transmit: Deque<u8, TRANSMIT_BYTES>,
+    /// When a byte last came while none waited.
+    received_ns: u64,
 }
 
 /// Takes the board's console into use. The first call counts.
@@ -67,6 +69,11 @@ impl Serial {
             self.take_received(rings);
             rings.receive.pop_front()
         })
+    }
+
+    /// When the bytes came that were read last, in nanoseconds since start.
+    pub fn received_ns(&self) -> u64 {
+        self.with_rings(|rings| rings.received_ns)
     }
 
     /// Whether a received byte waits.
@@ -163,6 +170,9 @@ impl Serial {
                     continue;
                 }
             };
+            if rings.receive.is_empty() {
+                rings.received_ns = timer::now_ns();
+            }
             // Cannot fail: there is room.
             let _ = rings.receive.push_back(byte);
         }

@@ -107,6 +107,7 @@ impl Kernel {
         }
         self.engine.life = Life::Ready;
         self.say(format_args!("Ready."));
+        self.note_model_ready();
         self.end_load(true);
         self.begin_autorun();
     }

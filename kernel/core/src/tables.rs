@@ -20,7 +20,7 @@ pub type Rows = Vec<MemoryRow<'static>, ROWS_MAX>;
 impl Kernel {
     /// Prints what goes on.
     pub fn print_status(&mut self) {
-        let (heap_used_bytes, heap_bytes) = heap::usage();
+        let pool = heap::usage();
         let firmware = self.facts.firmware;
         let outcome = &self.engine.last_outcome;
         let model = self.engine.model.as_ref().map(|model| ModelFacts {
@@ -46,8 +46,9 @@ impl Kernel {
             restarts: self.engine.restarts,
             receive_overruns: self.serial.lost_bytes(),
             damaged_bytes: self.serial.damaged_bytes(),
-            heap_used_bytes: heap_used_bytes as u64,
-            heap_bytes: heap_bytes as u64,
+            heap_used_bytes: pool.used_bytes as u64,
+            heap_peak_bytes: pool.peak_bytes as u64,
+            heap_bytes: pool.bytes as u64,
             longest_masked_ns: None,
         };
         let mut out = self.console.out;

@@ -74,10 +74,22 @@ impl Server<'_> {
         Ok(())
     }
 
+    /// Whether the client wants lines of the log.
+    #[must_use]
+    pub fn wants_log(&self) -> bool {
+        self.session.is_some() && self.log_level.is_some()
+    }
+
+    /// Whether the outbox has room to spare for lines of the log.
+    #[must_use]
+    pub fn has_room_to_log(&self, outbox: &Outbox<'_>) -> bool {
+        outbox.free_bytes() >= 2 * RECEIVE_ROOM_BYTES
+    }
+
     /// Tells the client a line of the log, if it wants lines of that level and the outbox has room to spare.
     pub fn log(&mut self, level: LogLevel, line: &str, outbox: &mut Outbox<'_>) {
-        let is_wanted = self.session.is_some() && self.log_level.is_some_and(|wanted| level >= wanted);
-        if !is_wanted || outbox.free_bytes() < 2 * RECEIVE_ROOM_BYTES {
+        let is_wanted = self.wants_log() && self.log_level.is_some_and(|wanted| level >= wanted);
+        if !is_wanted || !self.has_room_to_log(outbox) {
             return;
         }
         let params = format_args!("\"level\":\"{}\",\"logger\":\"kernel\",\"data\":{}", level.name(), Quoted(line));

@@ -53,6 +53,8 @@ pub struct StatusFacts<'a> {
     pub damaged_bytes: u64,
     /// The kernel's heap: bytes in use.
     pub heap_used_bytes: u64,
+    /// The kernel's heap: most bytes that were ever in use.
+    pub heap_peak_bytes: u64,
     /// The kernel's heap: all of it.
     pub heap_bytes: u64,
     /// Longest stretch with interrupts masked, if it was measured.
@@ -71,7 +73,8 @@ pub fn status(facts: &StatusFacts<'_>, out: &mut dyn Write) -> Result {
     write!(out, "work         {} requests, {} tokens generated", facts.requests, facts.generated_tokens)?;
     write!(out, ", {} messages in the conversation\r\n", facts.messages)?;
     write!(out, "serial line  {} overruns, {} damaged bytes\r\n", facts.receive_overruns, facts.damaged_bytes)?;
-    write!(out, "kernel heap  {} of {}\r\n", MemorySize(facts.heap_used_bytes), MemorySize(facts.heap_bytes))?;
+    write!(out, "kernel heap  {} of {}", MemorySize(facts.heap_used_bytes), MemorySize(facts.heap_bytes))?;
+    write!(out, ", {} at most\r\n", MemorySize(facts.heap_peak_bytes))?;
     match facts.longest_masked_ns {
         Some(masked_ns) => write!(out, "interrupts   masked for {} us at most\r\n", masked_ns.div_ceil(1000)),
         None => Ok(()),
@@ -153,6 +156,7 @@ mod tests {
         receive_overruns: 0,
         damaged_bytes: 0,
         heap_used_bytes: 12 << 10,
+        heap_peak_bytes: 200 << 10,
         heap_bytes: 1 << 20,
         longest_masked_ns: Some(7_300),
     };
@@ -170,7 +174,7 @@ mod tests {
                 "engine       ready; 0 faults, 0 restarts",
                 "work         1 requests, 25 tokens generated, 2 messages in the conversation",
                 "serial line  0 overruns, 0 damaged bytes",
-                "kernel heap  12 KiB of 1.0 MiB",
+                "kernel heap  12 KiB of 1.0 MiB, 200 KiB at most",
                 "interrupts   masked for 8 us at most",
             ]
         );

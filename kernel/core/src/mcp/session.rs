@@ -1,0 +1,119 @@
+//! Received bytes by the mode of the line, and clients that come and go.
+
+use barellama_arch::timer;
+use barellama_mcp::wire::{
+    FRAME_BYTES_MAX, Line, Mode, Received, detect_plain_start, is_console_command, is_plain_command,
+};
+use heapless::Vec;
+
+use crate::kernel_loop::Kernel;
+
+impl Kernel {
+    /// A received byte goes where the mode of the line says.
+    pub fn route(&mut self, byte: u8) {
+        if self.mcp.mode == Mode::Plain {
+            return self.receive_plain(byte);
+        }
+        let now_ns = timer::now_ns();
+        self.mcp.link.hold(!self.mcp.outbox.has_room_to_receive());
+        // Copied out of the link, so that the kernel is free to act on them.
+        let mut text = Vec::<u8, FRAME_BYTES_MAX>::new();
+        let is_hello = match self.mcp.link.receive(byte, now_ns) {
+            None | Some(Received::Ready | Received::PeerRestarted) => return,
+            Some(Received::Hello) => true,
+            Some(Received::Text(bytes)) => {
+                // Cannot fail: the link holds back at most a frame.
+                let _ = text.extend_from_slice(bytes);
+                false
+            }
+            Some(Received::Message { bytes, is_end }) => {
+                let _ = text.extend_from_slice(bytes);
+                return self.receive_message(&text, is_end);
+            }
+        };
+        match (is_hello, self.mcp.mode) {
+            (true, _) => self.begin_session(Mode::Checked),
+            (false, Mode::Checked) => self.receive_outside_frames(&text),
+            (false, _) => text.iter().for_each(|byte| self.receive(*byte)),
+        }
+    }
+
+    /// Takes a line typed on the console if it starts plain mode. Returns whether it did.
+    pub fn begin_plain_mode(&mut self, line: &str) -> bool {
+        let bytes = line.as_bytes();
+        let is_message = detect_plain_start(bytes);
+        if !is_message && !is_plain_command(bytes) {
+            return false;
+        }
+        self.begin_session(Mode::Plain);
+        if is_message {
+            self.mcp.server.receive_line(bytes, timer::now_ns(), &mut self.mcp.outbox);
+        }
+        true
+    }
+
+    /// The line was held low: back to the console.
+    pub fn receive_break(&mut self) {
+        if self.mcp.mode == Mode::Plain {
+            self.end_session();
+        }
+    }
+
+    fn receive_plain(&mut self, byte: u8) {
+        let is_end = match self.mcp.commands.push(byte) {
+            Some(Line::Whole(line)) => is_console_command(line),
+            _ => false,
+        };
+        if is_end {
+            return self.end_session();
+        }
+        self.mcp.take_line(byte, self.serial);
+    }
+
+    fn receive_message(&mut self, bytes: &[u8], is_end: bool) {
+        for byte in bytes {
+            self.mcp.take_line(*byte, self.serial);
+        }
+        if is_end {
+            self.mcp.take_line(b'\n', self.serial);
+        }
+    }
+
+    /// It may be the rest of a damaged frame, so nothing of it is carried out but the way back to the console.
+    fn receive_outside_frames(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            if let Some(Line::Whole(line)) = self.mcp.commands.push(*byte)
+                && is_console_command(line)
+            {
+                return self.end_session();
+            }
+        }
+    }
+
+    fn begin_session(&mut self, mode: Mode) {
+        log::info!("mcp: a client, {mode:?} mode");
+        self.drop_calls();
+        self.mcp.mode = mode;
+        self.serial.mute_text(mode == Mode::Plain);
+        self.ask_for_description();
+    }
+
+    fn end_session(&mut self) {
+        log::info!("mcp: back to the console");
+        self.mcp.server.close(&mut self.mcp.outbox);
+        self.mcp.pump(self.serial, timer::now_ns());
+        self.drop_calls();
+        self.mcp.link.close();
+        self.mcp.mode = Mode::Console;
+        self.serial.mute_text(false);
+        self.open_console();
+    }
+
+    /// The calls of the client before are of no use to anybody.
+    fn drop_calls(&mut self) {
+        self.mcp.forget_client();
+        while let Some(work) = self.mcp.server.next_work() {
+            self.take_work(work);
+        }
+    }
+}
