@@ -134,6 +134,7 @@ impl Board<'_> {
             }
             Work::LoadModel { ticket, name } if name == "pretended.gguf" => {
                 self.server.progress(ticket, Phase::Prepare, 1, 1, now_ns);
+                self.server.text(ticket, &name, now_ns);
                 self.server.finish(ticket, &Outcome::default(), now_ns);
             }
             Work::LoadModel { ticket, name } => {

@@ -231,16 +231,32 @@ fn a_call_that_runs_together_with_others_says_so() {
     let mut host = Host::legacy("2025-11-25");
     let first = begin(&mut host, &generate(1, Some(json!("a"))));
     host.server.started(first, host.now_ns);
-    assert!(host.flush().is_empty(), "alone there is nothing to say");
-    let second = begin(&mut host, &generate(2, Some(json!("b"))));
-    host.server.started(second, host.now_ns);
-    assert_eq!(host.server.next_flush_ns(), Some(0));
-    let said = host.flush();
-    let expected = json!({"progressToken": "b", "progress": 0, "message": "joined: runs together with 1 other"});
-    assert_eq!((said.len(), &said[0]["params"]), (1, &expected));
-    host.server.text(second, "x", host.now_ns);
-    host.now_ns += 200_000_000;
-    assert_eq!(host.flush()[0]["params"], json!({"progressToken": "b", "progress": 1, "message": "x"}));
+    host.now_ns += 5_000_000_000;
+    assert!(host.flush().is_empty() && host.server.next_flush_ns().is_none(), "alone there is nothing to say");
+    host.server.progress(first, Phase::Prefill, 1, 1, host.now_ns);
+    host.flush();
+    for (id, token, is_waiting) in [(2, "b", false), (3, "c", true)] {
+        let ticket = begin(&mut host, &generate(id, Some(json!(token))));
+        host.server.started(ticket, host.now_ns);
+        assert!(host.flush().is_empty());
+        if is_waiting {
+            assert_eq!(host.server.next_flush_ns(), Some(host.now_ns + 1_000_000_000));
+            host.now_ns += 1_000_000_000;
+            let expected = json!({"progressToken": token, "progress": 0, "message": "queued: 2 before this one"});
+            assert_eq!(host.flush()[0]["params"], expected);
+        }
+        host.server.text(ticket, "x", host.now_ns);
+        let mut said = host.flush();
+        host.now_ns += 200_000_000;
+        said.extend(host.flush());
+        if !is_waiting {
+            let expected =
+                json!({"progressToken": token, "progress": 0, "message": "joined: runs together with 1 other"});
+            assert_eq!(said.remove(0)["params"], expected);
+        }
+        let said: Vec<&Value> = said.iter().map(|message| &message["params"]).collect();
+        assert_eq!(said, [&json!({"progressToken": token, "progress": 1, "message": "x"})]);
+    }
 }
 
 #[test]
@@ -359,6 +375,7 @@ fn status_and_models_are_the_kernels_to_say() {
     host.send(&modern(3, "tools/call", json!({"name": "models", "arguments": {"action": "load", "name": "b.gguf"}})));
     let works = host.works();
     assert!(matches!(&works[0], Work::LoadModel { name, .. } if name == "b.gguf"));
+    host.server.text(ticket_of(&works), "b.gguf", host.now_ns);
     host.server.finish(ticket_of(&works), &Outcome::default(), host.now_ns);
     assert_eq!(
         host.flush()[0]["result"]["structuredContent"]["models"][0],

@@ -59,13 +59,17 @@ pub(super) struct Call {
     pub quoted_bytes: usize,
     pub arrived_ns: u64,
     pub started_ns: Option<u64>,
-    /// How many other calls the engine worked on when it took this one.
+    /// Whether the engine has made a step for it.
+    pub is_computed: bool,
+    /// For how many other calls the engine made steps when it made the first for this one.
     pub joined: usize,
     pub progress: Progress,
 }
 
 /// A call that the engine has not taken after so long counts as waiting.
 const QUEUE_NS: u64 = 100_000_000;
+/// One that it took while it computes for others counts as waiting when there was no step for it after so long.
+const FIRST_STEP_NS: u64 = 1_000_000_000;
 
 impl Call {
     pub fn new(ticket: Ticket, context: Context, subject: Subject, is_for_engine: bool, now_ns: u64) -> Self {
@@ -80,6 +84,7 @@ impl Call {
             quoted_bytes: 0,
             arrived_ns: now_ns,
             started_ns: None,
+            is_computed: false,
             joined: 0,
             progress: Progress::default(),
         }
@@ -100,16 +105,28 @@ impl Call {
         matches!(self.stage, Stage::Open | Stage::Abandoned)
     }
 
-    /// When the client has to be told that the call waits, unless it starts before; `None` if that was said or is not wanted.
+    /// Whether the engine makes steps for it.
+    pub fn is_running(&self) -> bool {
+        self.is_for_engine && self.is_computed && self.is_with_engine()
+    }
+
+    /// When the client has to be told that the call waits, unless there is a step for it before; `None` if that was said or is not wanted.
     pub fn queue_notice_ns(&self) -> Option<u64> {
-        let is_wanted = self.is_for_engine && self.context.progress_token.is_some() && self.progress.last.is_none();
-        let is_waiting = self.started_ns.is_none() && matches!(self.stage, Stage::Open);
-        (is_wanted && is_waiting).then(|| self.arrived_ns.saturating_add(QUEUE_NS))
+        let is_waiting = self.is_for_engine && !self.is_computed && self.wants_news();
+        is_waiting.then(|| match self.started_ns {
+            None => self.arrived_ns.saturating_add(QUEUE_NS),
+            Some(started_ns) => started_ns.saturating_add(FIRST_STEP_NS),
+        })
     }
 
     /// Whether the client has to be told that the call joined others.
     pub fn has_to_say_joined(&self) -> bool {
-        self.joined > 0 && self.progress.last.is_none() && matches!(self.stage, Stage::Open)
+        self.joined > 0 && self.wants_news()
+    }
+
+    /// Whether the client wants progress and has not got any.
+    fn wants_news(&self) -> bool {
+        self.context.progress_token.is_some() && self.progress.last.is_none() && matches!(self.stage, Stage::Open)
     }
 
     pub fn queue_ns(&self) -> u64 {

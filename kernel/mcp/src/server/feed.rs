@@ -17,20 +17,25 @@ use crate::rpc_error::short_text;
 impl Server<'_> {
     /// The engine has taken the call out of the queue.
     pub fn started(&mut self, ticket: Ticket, now_ns: u64) {
-        let is_running = |call: &&Call| call.is_for_engine && call.started_ns.is_some() && call.ticket != ticket;
-        let others = self.calls.iter().flatten().filter(is_running).filter(|call| call.is_with_engine()).count();
-        if let Some((_, call)) = self.open_call(ticket)
-            && call.started_ns.is_none()
-        {
+        if let Some((_, call)) = self.open_call(ticket) {
             call.note_started(now_ns);
+        }
+    }
+
+    /// The engine made a step for the call.
+    fn note_computed(&mut self, ticket: Ticket, now_ns: u64) -> Option<(usize, &mut Call)> {
+        let others = self.calls.iter().flatten().filter(|call| call.is_running() && call.ticket != ticket).count();
+        let (place, call) = self.open_call(ticket)?;
+        call.note_started(now_ns);
+        if !core::mem::replace(&mut call.is_computed, true) {
             call.joined = others;
         }
+        Some((place, call))
     }
 
     /// Text that belongs to the result of a call; for `tokenize` and `score` the JSON that the engine emits.
     pub fn text(&mut self, ticket: Ticket, text: &str, now_ns: u64) {
-        let Some((place, call)) = self.open_call(ticket) else { return };
-        call.note_started(now_ns);
+        let Some((place, call)) = self.note_computed(ticket, now_ns) else { return };
         if call.is_truncated {
             return;
         }
@@ -46,8 +51,7 @@ impl Server<'_> {
 
     /// How far a call is: `done` of `total` steps of a phase.
     pub fn progress(&mut self, ticket: Ticket, phase: Phase, done: u64, total: u64, now_ns: u64) {
-        let Some((_, call)) = self.open_call(ticket) else { return };
-        call.note_started(now_ns);
+        let Some((_, call)) = self.note_computed(ticket, now_ns) else { return };
         call.progress.note(phase, done, total);
     }
 

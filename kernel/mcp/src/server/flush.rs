@@ -49,22 +49,32 @@ impl Server<'_> {
             .filter_map(|(call, text)| match call.stage {
                 Stage::Ended(_) | Stage::Failed => Some(0),
                 Stage::Open if call.has_to_say_joined() => Some(0),
-                Stage::Open if call.queue_notice_ns().is_some() => call.queue_notice_ns(),
+                Stage::Open if self.has_to_wait(call) => call.queue_notice_ns(),
                 Stage::Open if has_news(call, text) => Some(call.progress.last_ns.saturating_add(GROUP_NS)),
                 _ => None,
             })
             .min()
     }
 
+    /// Calls that came before this one and are with the engine.
+    fn calls_before(&self, call: &Call) -> usize {
+        let is_before = |other: &&Call| other.is_for_engine && other.is_with_engine() && other.ticket < call.ticket;
+        self.calls.iter().flatten().filter(is_before).count()
+    }
+
+    /// Whether a call without a step waits for others. Alone in the engine's hands it does not: its first step is long.
+    fn has_to_wait(&self, call: &Call) -> bool {
+        call.queue_notice_ns().is_some() && (call.started_ns.is_none() || self.calls_before(call) > 0)
+    }
+
     /// Tells a client that wants progress that its call waits, or that it runs together with others.
     fn flush_queue(&mut self, place: usize, now_ns: u64, outbox: &mut Outbox<'_>) -> Result<(), OutboxFull> {
         let Some(call) = self.calls.get(place).and_then(Option::as_ref) else { return Ok(()) };
-        let is_late = call.queue_notice_ns().is_some_and(|at_ns| at_ns <= now_ns);
+        let is_late = self.has_to_wait(call) && call.queue_notice_ns().is_some_and(|at_ns| at_ns <= now_ns);
         if !is_late && !call.has_to_say_joined() {
             return Ok(());
         }
-        let is_before = |other: &&Call| other.is_for_engine && other.is_with_engine() && other.ticket < call.ticket;
-        let state = match (call.joined, self.calls.iter().flatten().filter(is_before).count()) {
+        let state = match (call.joined, self.calls_before(call)) {
             (0, 0) => QueueState::Waits,
             (0, before) => QueueState::Behind(before),
             (others, _) => QueueState::Joined(others),

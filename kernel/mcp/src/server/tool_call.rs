@@ -64,13 +64,7 @@ impl Server<'_> {
             }
             Order::Status => Work::Status { ticket },
             Order::ListModels => Work::ListModels { ticket },
-            Order::LoadModel(name) => {
-                if let Some(text) = self.buffers.texts.get_mut(place) {
-                    // The longest name is shorter than the buffer.
-                    let _ = text.push_str(&name);
-                }
-                Work::LoadModel { ticket, name }
-            }
+            Order::LoadModel(name) => Work::LoadModel { ticket, name },
         };
         self.push_work(work);
         Ok(())

@@ -39,7 +39,7 @@ pub enum Work {
         /// The call.
         ticket: Ticket,
     },
-    /// Load a model in place of the loaded one.
+    /// Load a model in place of the loaded one; the text of the call is the name of the one that is loaded then.
     LoadModel {
         /// The call.
         ticket: Ticket,
