@@ -1,12 +1,17 @@
-//! A terminal on the board's serial line, which reconnects when the line goes away.
+//! A terminal on the board's serial line, which reconnects when the line goes away and shows the board's log apart.
+
+mod display;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use barellama_mcp::wire::log_request;
+use display::Display;
 use rustix::termios::{self, OptionalActions, Termios};
 
 use crate::line::{Line, Stream, is_timeout};
@@ -14,12 +19,28 @@ use crate::line::{Line, Stream, is_timeout};
 /// Ctrl-]: ends the console.
 const QUIT: u8 = 0x1D;
 const RETRY: Duration = Duration::from_secs(1);
+/// How often the board is asked for its log: one that was reset has forgotten that it was.
+const ASK: Duration = Duration::from_secs(2);
+
+/// What `barellama console --help` says at its end.
+pub const EXAMPLES: &str = r#"Examples:
+  A board on a USB serial adapter:
+    barellama console --port /dev/ttyUSB0
+  The same on macOS, at the rate of `baud 921600` in the board's barellama.txt:
+    barellama console --port /dev/cu.usbserial-0001 --baud 921600
+  The board's log in a file of its own, to be followed by `tail -f board.log` in another terminal:
+    barellama console --port /dev/ttyUSB0 --log board.log
+  QEMU with `-serial unix:/tmp/board.sock,server=on,wait=off`:
+    barellama console --connect unix:/tmp/board.sock
+
+The serial line has one owner: end `barellama mcp` first. /help at the prompt lists the board's commands."#;
 
 /// Runs until Ctrl-] or the end of the input.
 ///
 /// # Errors
 /// If the terminal cannot be read, written or put into raw mode. Errors of the line are shown, and it is opened again.
-pub fn run(line: &Line) -> io::Result<()> {
+pub fn run(line: &Line, log: Option<&Path>) -> io::Result<()> {
+    let mut display = Display::new(log.map(open_log).transpose()?);
     let _raw_terminal = RawTerminal::enter()?;
     let keys = keyboard();
     say("Ctrl-] quits");
@@ -29,7 +50,7 @@ pub fn run(line: &Line) -> io::Result<()> {
             Ok(mut stream) => {
                 complaint.clear();
                 say(&format!("connected to {line}"));
-                match transfer(stream.as_mut(), &keys) {
+                match transfer(stream.as_mut(), &keys, &mut display) {
                     Ended::User => return Ok(()),
                     Ended::Terminal(error) => return Err(error),
                     Ended::Line(reason) => say(&format!("{line}: {reason}; trying again")),
@@ -47,6 +68,14 @@ pub fn run(line: &Line) -> io::Result<()> {
     }
 }
 
+/// Where log lines go; a file gets them at its end.
+fn open_log(path: &Path) -> io::Result<Box<dyn Write>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(io::stderr()));
+    }
+    Ok(Box::new(File::options().create(true).append(true).open(path)?))
+}
+
 /// Why a connection ended.
 enum Ended {
     User,
@@ -54,14 +83,20 @@ enum Ended {
     Terminal(io::Error),
 }
 
-fn transfer(stream: &mut dyn Stream, keys: &Receiver<u8>) -> Ended {
+fn transfer(stream: &mut dyn Stream, keys: &Receiver<u8>, display: &mut Display) -> Ended {
     let mut buffer = [0; 4096];
+    let mut ask_at = Instant::now();
     loop {
+        if ask_at <= Instant::now() {
+            ask_at = Instant::now() + ASK;
+            if let Err(error) = stream.write_all(&log_request()) {
+                return Ended::Line(error.to_string());
+            }
+        }
         match stream.read(&mut buffer) {
             Ok(0) => return Ended::Line("closed".to_owned()),
             Ok(count) => {
-                let mut output = io::stdout().lock();
-                if let Err(error) = output.write_all(&buffer[..count]).and_then(|()| output.flush()) {
+                if let Err(error) = display.show(&buffer[..count], &mut io::stdout().lock()) {
                     return Ended::Terminal(error);
                 }
             }

@@ -48,7 +48,8 @@ enum Command {
         #[arg(required = true)]
         files: Vec<String>,
     },
-    /// Connects this terminal to the board; reconnects when the line goes away. Ctrl-] quits.
+    /// Connects this terminal to the board; goes on when the board is reset or the line comes back. Ctrl-] quits.
+    #[command(after_long_help = console::EXAMPLES)]
     Console {
         /// Serial device, e.g. /dev/ttyUSB0.
         #[arg(long, conflicts_with = "connect", required_unless_present = "connect")]
@@ -59,6 +60,9 @@ enum Command {
         /// HOST:PORT or unix:PATH, for a serial line that a program offers.
         #[arg(long)]
         connect: Option<String>,
+        /// File for the board's log, which is shown dimmed between the rows otherwise; `-` for standard error.
+        #[arg(long)]
+        log: Option<PathBuf>,
     },
     /// Connects an MCP client to the board: messages on standard input and output, everything else on standard error.
     #[command(after_long_help = bridge::EXAMPLES)]
@@ -110,8 +114,8 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             let card = card::make(&output, size, &entries)?;
             println!("{}: {card}", output.display());
         }
-        Command::Console { port, baud, connect } => {
-            console::run(&line(port, baud, connect)?)?;
+        Command::Console { port, baud, connect, log } => {
+            console::run(&line(port, baud, connect)?, log.as_deref())?;
         }
         Command::Mcp { port, baud, connect, drain_s } => {
             let drain = Duration::from_secs(drain_s.into());

@@ -135,7 +135,7 @@ impl Relay {
                 }
                 Some(Received::Ready) => Event::Ready,
                 Some(Received::PeerRestarted) => Event::PeerRestarted,
-                Some(Received::Hello) => continue,
+                Some(Received::Hello | Received::Log { .. } | Received::LogWanted) => continue,
             };
             self.act(&event, now_ns);
         }

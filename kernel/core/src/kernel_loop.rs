@@ -60,6 +60,7 @@ impl Kernel {
             has_worked |= self.step_loading();
             has_worked |= self.follow_engine();
             has_worked |= self.step_mcp();
+            has_worked |= self.mcp.tell_console_log(self.serial);
             self.check_time();
             has_worked |= self.run_engine();
             if !has_worked {

@@ -56,6 +56,8 @@ pub struct Mcp {
     pub description: Description,
     /// Up to where the client knows the log; `None`: it does not want it.
     log_position: Option<u64>,
+    /// Up to where the console on the PC knows it; `None`: it did not ask.
+    console_log_position: Option<u64>,
     turnaround: Turnaround,
 }
 
@@ -83,6 +85,7 @@ impl Mcp {
             reads: Deque::new(),
             description: Description::new(),
             log_position: None,
+            console_log_position: None,
             turnaround: Turnaround::default(),
         }
     }

@@ -48,7 +48,7 @@ impl End {
             Some(Received::Hello) => self.restart("hello"),
             Some(Received::Ready) => self.restart("ready"),
             Some(Received::PeerRestarted) => self.restart("peer restarted"),
-            None => {}
+            Some(Received::Log { .. } | Received::LogWanted) | None => {}
         }
     }
 

@@ -19,7 +19,8 @@ impl Kernel {
         // Copied out of the link, so that the kernel is free to act on them.
         let mut text = Vec::<u8, FRAME_BYTES_MAX>::new();
         let is_hello = match self.mcp.link.receive(byte, now_ns) {
-            None | Some(Received::Ready | Received::PeerRestarted) => return,
+            None | Some(Received::Ready | Received::PeerRestarted | Received::Log { .. }) => return,
+            Some(Received::LogWanted) => return self.mcp.begin_console_log(),
             Some(Received::Hello) => true,
             Some(Received::Text(bytes)) => {
                 // Cannot fail: the link holds back at most a frame.
@@ -94,6 +95,7 @@ impl Kernel {
         log::info!("mcp: a client, {mode:?} mode");
         self.drop_calls();
         self.mcp.mode = mode;
+        self.mcp.console_log_position = None;
         self.serial.mute_text(mode == Mode::Plain);
         self.ask_for_description();
     }

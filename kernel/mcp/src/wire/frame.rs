@@ -30,6 +30,7 @@ pub(super) enum FrameKind {
     Resend,
     Hello,
     Answer,
+    Log,
 }
 
 impl FrameKind {
@@ -41,6 +42,7 @@ impl FrameKind {
             Self::Resend => b'N',
             Self::Hello => b'H',
             Self::Answer => b'h',
+            Self::Log => b'L',
         }
     }
 
@@ -52,6 +54,7 @@ impl FrameKind {
             b'N' => Self::Resend,
             b'H' => Self::Hello,
             b'h' => Self::Answer,
+            b'L' => Self::Log,
             _ => return None,
         })
     }

@@ -28,6 +28,7 @@
 //! | `N`  | resend | number expected next       | empty; the same, and what was sent from there on shall be sent again |
 //! | `H`  | hello  | `00`                       | the host's nonce: 16 lower-case hexadecimal digits, not all zero     |
 //! | `h`  | answer | `00`                       | the nonce of the session; all zero: there is no session              |
+//! | `L`  | log    | `01`: more of it follows   | board: a line of the log, for whoever asked by an empty `L`; needs no session |
 //!
 //! Data frames are numbered modulo 256 in each direction, from 0 after a hello. At most [`WINDOW_FRAMES`] are unacknowledged; a receiver
 //! takes them in order only (go-back-N). A hello with a new nonce is a new host: the board drops what the old one had asked for and
@@ -40,6 +41,7 @@
 mod frame;
 mod line;
 mod link;
+mod log_lines;
 mod mode;
 mod protocol;
 mod receiver;
@@ -48,6 +50,7 @@ mod transmit;
 pub use frame::{FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX};
 pub use line::{Line, LineAssembler};
 pub use link::Link;
+pub use log_lines::{log_frames, log_request};
 pub use mode::{Mode, detect_plain_start, is_console_command, is_plain_command};
 pub use protocol::{LinkCounts, Received, Role};
 pub use transmit::{Timing, WINDOW_FRAMES};

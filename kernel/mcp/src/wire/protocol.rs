@@ -1,6 +1,7 @@
 //! What the frames mean: sessions, the receiving half of go-back-N, and what has to be said when.
 
 use super::frame::{Frame, FrameKind, WireFrame, nonce_payload, read_nonce};
+use super::log_lines::MORE_FOLLOWS;
 use super::transmit::{Timing, Transmitter, WINDOW_FRAMES};
 
 /// Which end of the cable.
@@ -29,6 +30,15 @@ pub enum Received<'a> {
     Hello,
     /// Host: the board answered, messages may go.
     Ready,
+    /// Host: a part of a line of the board's log.
+    Log {
+        /// The bytes; perhaps none.
+        bytes: &'a [u8],
+        /// Whether the line ends with them.
+        is_end: bool,
+    },
+    /// Board: a console wants the log.
+    LogWanted,
     /// Host: the board has no session or another one: it was reset. Say hello again.
     PeerRestarted,
 }
@@ -150,6 +160,10 @@ impl Protocol {
         match (frame.kind, self.session) {
             (FrameKind::Hello, _) => self.take_hello(frame),
             (FrameKind::Answer, _) => self.take_answer(frame),
+            (FrameKind::Log, _) => Some(match self.role {
+                Role::Board => Received::LogWanted,
+                Role::Host => Received::Log { bytes: frame.payload, is_end: frame.sequence != MORE_FOLLOWS },
+            }),
             (FrameKind::Data | FrameKind::End, Session::None) if self.role == Role::Board => {
                 self.duties.answer = Some(NO_SESSION);
                 None
