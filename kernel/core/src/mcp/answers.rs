@@ -161,7 +161,7 @@ impl Kernel {
         let loaded = self.engine.model.as_ref().map(|model| (self.loading.model_name(), model.file_bytes()));
         let mut entries = Vec::<ModelEntry<'_>, 32>::new();
         for (name, bytes) in self.loading.models_on_card() {
-            let is_loaded = loaded.is_some_and(|(loaded, _)| name.rsplit('/').next() == Some(loaded));
+            let is_loaded = loaded.is_some() && self.loading.is_loaded(name);
             // The card lists fewer than fit.
             let _ = entries.push(ModelEntry { name, bytes, is_loaded });
         }

@@ -2,12 +2,14 @@
 
 use barellama_abi::outcome::{Outcome, StopReason};
 use barellama_arch::timer;
+use barellama_mcp::rpc_error::short_text;
 use barellama_mcp::server::{Ticket, Work};
 use barellama_mcp::wire::Mode;
 
 use super::answers::Read;
 use crate::kernel_loop::Kernel;
 use crate::lifecycle::Life;
+use crate::loading::Asker;
 use crate::requests::Origin;
 
 impl Kernel {
@@ -44,10 +46,12 @@ impl Kernel {
             Work::ReadResource { ticket, resource } => self.read_later(Read::Resource(ticket, resource)),
             Work::Status { ticket } => self.read_later(Read::Status(ticket)),
             Work::ListModels { ticket } => self.read_later(Read::Models(ticket)),
-            Work::LoadModel { ticket, .. } => self.mcp.server.fail(
-                ticket,
-                "A model is chosen at boot: write `model = NAME` into barellama.txt on the card and reboot the board.",
-            ),
+            Work::LoadModel { ticket, name } => {
+                if let Err(refusal) = self.load_model(&name, Asker::Client(ticket)) {
+                    let sentence = short_text(format_args!("The model was not changed: {refusal}."));
+                    self.mcp.server.fail(ticket, &sentence);
+                }
+            }
         }
     }
 
@@ -60,6 +64,7 @@ impl Kernel {
     fn cancel_call(&mut self, ticket: Ticket) {
         let asked = self.requests.cancel(Origin::Mcp(ticket), timer::now_ns());
         self.write_controls(asked);
+        self.cancel_load(Asker::Client(ticket));
         let cancelled = Outcome { stop_reason: StopReason::Cancelled, ..Outcome::default() };
         for _ in 0..self.mcp.submissions.len() {
             let Some(submission) = self.mcp.submissions.pop_front() else { break };
