@@ -6,11 +6,21 @@
 
 pub mod artifacts;
 pub mod card;
+#[path = "../../host/tests/mcp_bridge/client.rs"]
+pub mod client;
 pub mod closeness;
 pub mod machine;
 pub mod memory;
+#[path = "../../host/tests/mcp_bridge/noise.rs"]
+pub mod noise;
+pub mod proxy;
 pub mod reference;
 pub mod score;
 pub mod transcript;
 
 pub use machine::Machine;
+
+/// The tool whose bridge the clients use.
+fn bridge_path() -> std::path::PathBuf {
+    artifacts::host_tool()
+}

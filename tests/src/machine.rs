@@ -1,6 +1,7 @@
 //! A QEMU machine that runs the image, and a conversation with its console.
 
 use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -66,6 +67,7 @@ pub struct Setup {
     placed_at: Option<u64>,
     card: Option<PathBuf>,
     serial_socket: Option<PathBuf>,
+    monitor_socket: Option<PathBuf>,
     extra: Vec<String>,
     time_limit: Duration,
 }
@@ -124,6 +126,13 @@ impl Setup {
         self
     }
 
+    /// QEMU's monitor at a Unix-domain socket, for [`Machine::reset`].
+    #[must_use]
+    pub fn monitor_socket(mut self, path: &Path) -> Self {
+        self.monitor_socket = Some(path.to_owned());
+        self
+    }
+
     /// How long the machine may run before it is killed; 40 minutes if nothing is said.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
@@ -145,7 +154,11 @@ impl Setup {
                 .args(["-M", &format!("virt,gic-version=2{options}"), "-cpu", processor])
                 .args(["-smp", "4", "-m", "512M", "-nic", "none"]),
         };
-        command.args(["-display", "none", "-monitor", "none"]);
+        command.args(["-display", "none", "-monitor"]);
+        command.arg(match &self.monitor_socket {
+            None => "none".to_owned(),
+            Some(path) => format!("unix:{},server=on,wait=off", path.display()),
+        });
         match &self.serial_socket {
             None => command.args(["-serial", "stdio"]),
             Some(path) => {
@@ -264,6 +277,7 @@ impl Machine {
             placed_at: None,
             card: None,
             serial_socket: None,
+            monitor_socket: None,
             extra: Vec::new(),
             time_limit: Duration::from_secs(2400),
         }
@@ -276,6 +290,31 @@ impl Machine {
         let mut machine = Self::raspi4b().placed_model(model).boot();
         machine.expect_ready();
         machine
+    }
+
+    /// Presses the reset button by the monitor at that socket: the lines stay connected, the guest begins anew.
+    ///
+    /// # Panics
+    /// If there is no monitor.
+    pub fn reset(&self, monitor: &Path) {
+        let ordered = UnixStream::connect(monitor).and_then(|mut stream| {
+            stream.write_all(b"system_reset\n")?;
+            // It prompts before the command and when it was carried out.
+            stream.set_read_timeout(Some(SHORT))?;
+            let mut shown = Vec::new();
+            while String::from_utf8_lossy(&shown).matches("(qemu)").count() < 2 {
+                let mut part = [0; 256];
+                let count = stream.read(&mut part)?;
+                if count == 0 {
+                    break;
+                }
+                shown.extend_from_slice(&part[..count]);
+            }
+            Ok(())
+        });
+        if let Err(error) = ordered {
+            self.fail(&format!("the monitor: {error}"));
+        }
     }
 
     fn new(mut child: Child, time_limit: Duration, files: TempDir) -> Self {

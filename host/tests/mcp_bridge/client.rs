@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A client with its bridge, which ends with it.
 pub struct Client {
     child: Child,
     input: Option<ChildStdin>,
@@ -21,12 +22,16 @@ pub struct Client {
 }
 
 impl Client {
+    /// With a bridge to an address, as `--connect` takes it.
+    #[must_use]
     pub fn start(address: &str) -> Self {
         Self::start_with(&["--connect", address])
     }
 
+    /// With a bridge that has those arguments.
+    #[must_use]
     pub fn start_with(arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_barellama"));
+        let mut command = Command::new(crate::bridge_path());
         command.arg("mcp").args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -51,6 +56,7 @@ impl Client {
         Self { child, input, lines, errors: Some(errors), next_id: 0, notifications: Vec::new() }
     }
 
+    /// Sends a line.
     pub fn send(&mut self, line: impl AsRef<[u8]>) {
         let input = self.input.as_mut().unwrap();
         input.write_all(line.as_ref()).unwrap();
@@ -95,11 +101,13 @@ impl Client {
         }
     }
 
+    /// Sends a request and waits for its answer.
     pub fn call(&mut self, method: &str, params: &Value) -> Value {
         let id = self.request(method, params);
         self.answer(id)
     }
 
+    /// Begins a session of the last revision with a handshake.
     pub fn initialize(&mut self) {
         let client = json!({"name": "test", "version": "1"});
         let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
@@ -119,6 +127,7 @@ impl Client {
     }
 
     /// The text in the progress notifications that came so far.
+    #[must_use]
     pub fn streamed(&self) -> String {
         let messages = self.notifications.iter().filter(|message| message["params"]["progress"] != 0);
         messages.filter_map(|message| message["params"]["message"].as_str()).collect()
@@ -131,11 +140,12 @@ impl Client {
         self.notifications.push(message);
     }
 
+    /// Ends the bridge's standard input.
     pub fn close_input(&mut self) {
         self.input = None;
     }
 
-    /// Waits for the end; returns standard error.
+    /// Ends the input and waits for the end; returns standard error.
     pub fn expect_end(mut self, patience: Duration) -> String {
         self.close_input();
         let deadline = Instant::now() + patience;
@@ -147,6 +157,7 @@ impl Client {
         self.errors.take().unwrap().join().unwrap()
     }
 
+    /// Kills the bridge.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();

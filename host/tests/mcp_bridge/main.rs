@@ -5,3 +5,10 @@ mod client;
 mod faults;
 mod noise;
 mod sessions;
+
+use std::path::PathBuf;
+
+/// The tool under test.
+fn bridge_path() -> PathBuf {
+    env!("CARGO_BIN_EXE_barellama").into()
+}

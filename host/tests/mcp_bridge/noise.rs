@@ -23,10 +23,13 @@ pub struct Cable {
 }
 
 impl Cable {
+    /// A cable; the same seed has the same accidents.
+    #[must_use]
     pub fn new(noise: Noise, seed: u64) -> Self {
         Self { noise, state: seed, accidents: 0 }
     }
 
+    /// What comes out for what goes in.
     pub fn pass(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         for &byte in bytes {
