@@ -8,6 +8,7 @@ mod card;
 mod count;
 mod cycles;
 mod machines;
+mod mcp;
 mod restart;
 mod row;
 mod speed;
@@ -20,12 +21,13 @@ type Outcome = Result<(), Box<dyn Error>>;
 type Topic = (&'static str, fn() -> Outcome);
 
 /// What can be measured alone, in the order of the output. Each topic has a file.
-const TOPICS: [Topic; 5] = [
+const TOPICS: [Topic; 6] = [
     ("boot", boot::measure),
     ("speed", speed::measure),
     ("cycles", cycles::measure),
     ("restart", restart::measure),
     ("card", card::measure),
+    ("mcp", mcp::measure),
 ];
 
 fn main() -> Outcome {
