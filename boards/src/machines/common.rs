@@ -6,11 +6,10 @@ use crate::drivers::sdhci::{DmaBuffers, KernelServices, MmioBus, Sdhci, SdhciSet
 use crate::memory;
 use barellama_arch::{cache, exceptions, mmu, timer, translate};
 use barellama_kernel::platform::{Console, EXTENTS_MAX, PhysicalRange, Power};
-use barellama_storage::SdHost;
 use core::fmt::Write;
 use heapless::Vec;
 use spin::Once;
-use static_cell::{ConstStaticCell, StaticCell};
+use static_cell::ConstStaticCell;
 
 /// Lists leave this many places for the kernel's own entries.
 const PLACES_KEPT: usize = 2;
@@ -73,17 +72,13 @@ pub(super) fn reserve(reserved: &mut Vec<PhysicalRange, EXTENTS_MAX>, range: Phy
     }
 }
 
-/// An SD controller at a physical address. `None` if it cannot be mapped. Each place is given once.
-pub(super) fn sd_host(
-    address: u64,
-    settings: SdhciSettings,
-    place: &'static StaticCell<Sdhci<MmioBus>>,
-) -> Option<&'static mut dyn SdHost> {
+/// The driver of an SD controller at a physical address. `None` if it cannot be mapped. Each controller gets one driver.
+pub(super) fn sd_host(address: u64, settings: SdhciSettings) -> Option<Sdhci<MmioBus>> {
     let address = mmu::map_device(address, PAGE).ok()?;
-    // SAFETY: `map_device` mapped the controller's registers for good; each place is filled once, by the one call at boot.
+    // SAFETY: `map_device` mapped the controller's registers for good; each machine asks once for each of its controllers.
     let bus = unsafe { MmioBus::new(address, KERNEL_SERVICES) };
     let buffers = settings.reach.and_then(|_| DMA_BUFFERS.try_take());
-    Some(place.init(Sdhci::new(bus, settings, buffers)))
+    Some(Sdhci::new(bus, settings, buffers))
 }
 
 /// Writes to the console before the kernel does.

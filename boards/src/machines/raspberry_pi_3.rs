@@ -94,7 +94,7 @@ fn sd_hosts(board: &Board) -> Vec<&'static mut dyn SdHost, SD_HOSTS_MAX> {
     let arasan_clock_hz = board.clock_hz(Clock::Emmc, EMMC_CLOCK_DEFAULT_HZ);
     let arasan = SdhciSettings::bcm_legacy(arasan_clock_hz, connect_slot_to_arasan);
     let sdhost = sdhost(board.clock_hz(Clock::Core, CORE_CLOCK_DEFAULT_HZ));
-    let arasan = common::sd_host(ARASAN, arasan, &ARASAN_PLACE);
+    let arasan = common::sd_host(ARASAN, arasan).map(|host| ARASAN_PLACE.init(host) as &'static mut dyn SdHost);
     [sdhost, arasan].into_iter().flatten().collect()
 }
 

@@ -103,8 +103,9 @@ fn sd_hosts(board: &Board) -> Vec<&'static mut dyn SdHost, SD_HOSTS_MAX> {
     let slot_clock_hz = board.clock_hz(Clock::Emmc2, EMMC2_CLOCK_DEFAULT_HZ);
     let slot = SdhciSettings::bcm_emmc2(slot_clock_hz, emmc2_reach(board.is_emulator), connect_slot_to_emmc2);
     let legacy = SdhciSettings::bcm_legacy(board.clock_hz(Clock::Emmc, EMMC_CLOCK_DEFAULT_HZ), is_connected);
-    let hosts = [(EMMC2, slot, &SLOT), (LEGACY_SD, legacy, &LEGACY_SLOT)];
-    hosts.into_iter().filter_map(|(address, settings, place)| common::sd_host(address, settings, place)).collect()
+    let slot = common::sd_host(EMMC2, slot).map(|host| SLOT.init(host) as &'static mut dyn SdHost);
+    let legacy = common::sd_host(LEGACY_SD, legacy).map(|host| LEGACY_SLOT.init(host) as &'static mut dyn SdHost);
+    [slot, legacy].into_iter().flatten().collect()
 }
 
 fn connect_slot_to_emmc2() {

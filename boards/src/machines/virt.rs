@@ -95,7 +95,10 @@ fn sd_host(configuration: PhysicalRange) -> Option<&'static mut dyn SdHost> {
     // SAFETY: `map_device` mapped the configuration of bus 0 for good, where the tree says; this is called once, at boot.
     let mut bus = unsafe { Bus0::new(address) };
     let is_there = pci::place_sd_host(&mut bus, PCI_WINDOW);
-    if is_there { common::sd_host(PCI_WINDOW.into(), SdhciSettings::pci(), &SLOT) } else { None }
+    if !is_there {
+        return None;
+    }
+    Some(SLOT.init(common::sd_host(PCI_WINDOW.into(), SdhciSettings::pci())?))
 }
 
 fn drivers(facts: &BootFacts) -> Option<&'static Drivers> {
