@@ -8,7 +8,7 @@ use barellama_tests::{Machine, artifacts};
 fn check(setup: Setup, orders: usize) {
     let mut machine = setup.image(artifacts::twins_image()).placed_model(&artifacts::tiny("q4_0")).boot();
     machine.expect_ready();
-    for format in ["q4_0", "q4_1", "q8_0", "q4_K", "q6_K"] {
+    for format in ["q4_0", "q4_1", "q8_0", "q4_K", "q5_K", "q6_K"] {
         let answer = machine.chat(format).text;
         let same = answer
             .strip_prefix(&format!("{orders} orders: "))
@@ -16,6 +16,7 @@ fn check(setup: Setup, orders: usize) {
             .and_then(|count| count.parse::<usize>().ok());
         assert!(same.is_some_and(|count| count > 10_000 * orders), "{format}: {answer}");
     }
+    assert_eq!(machine.chat("f16").text, "5120 outputs are the same");
     assert_eq!(machine.chat("q4_2").text, "there are no kernels for q4_2");
 }
 

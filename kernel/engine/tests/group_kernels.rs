@@ -27,7 +27,7 @@ fn random_rows(format: WeightFormat, random: &mut Random, rows: &mut [u8]) {
         block.fill_with(|| random.byte());
         let scales: &[usize] = match format {
             WeightFormat::Q4_0 | WeightFormat::Q8_0 => &[0],
-            WeightFormat::Q4_1 | WeightFormat::Q4K => &[0, 2],
+            WeightFormat::Q4_1 | WeightFormat::Q4K | WeightFormat::Q5K => &[0, 2],
             WeightFormat::Q6K => &[208],
         };
         for &at in scales {

@@ -173,7 +173,7 @@ fn first_difference(one: &[Outputs], other: &[Outputs]) -> Option<usize> {
 fn scale_places(format: WeightFormat) -> impl Iterator<Item = usize> {
     let places: &[usize] = match format {
         WeightFormat::Q4_0 | WeightFormat::Q8_0 => &[0],
-        WeightFormat::Q4_1 | WeightFormat::Q4K => &[0, 2],
+        WeightFormat::Q4_1 | WeightFormat::Q4K | WeightFormat::Q5K => &[0, 2],
         WeightFormat::Q6K => &[208],
     };
     places.iter().copied()

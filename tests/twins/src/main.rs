@@ -6,6 +6,7 @@
 
 mod calls;
 mod compare;
+mod halves;
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::arch::{asm, global_asm};
@@ -50,6 +51,14 @@ extern "C" fn enter(core: usize) -> ! {
 }
 
 fn answer(buffers: &mut Buffers, answer: &mut Answer, name: &str) {
+    if name == "f16" {
+        // Writing an answer cannot fail.
+        let _ = match halves::compare() {
+            Ok(same) => write!(answer, "{same} outputs are the same"),
+            Err(row) => write!(answer, "products differ in row {row}"),
+        };
+        return;
+    }
     let format = WeightFormat::ALL.into_iter().find(|format| format.tensor_type().name() == name);
     // Writing an answer cannot fail.
     let _ = match format.map(|format| compare(buffers, format)) {

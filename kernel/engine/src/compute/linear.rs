@@ -10,7 +10,7 @@ use core::ops::Range;
 use barellama_ggml_sys::{TensorType, WeightKernel};
 use barellama_gguf::Tensor;
 
-use crate::kernels::{self, GroupFormat, GroupKernel, Interleaving, Outputs, ROWS};
+use crate::kernels::{self, GroupFormat, GroupKernel, Interleaving, Outputs, ROWS, halves};
 
 use super::float;
 use super::half;
@@ -143,6 +143,11 @@ impl<'m> Matrix<'m> {
                     }
                 }
             }
+            _ if self.kind == TensorType::F16 && self.half_row(0).is_some() => {
+                for row in rows {
+                    self.half_products(row, inputs, scratch, &mut output);
+                }
+            }
             _ => {
                 let weights = &mut scratch[..self.columns];
                 for row in rows {
@@ -153,6 +158,30 @@ impl<'m> Matrix<'m> {
                 }
             }
         }
+    }
+
+    /// [`Self::products`] of one row in half precision.
+    fn half_products(
+        &self,
+        row: usize,
+        inputs: &Inputs<'_>,
+        scratch: &mut [f32],
+        output: &mut impl FnMut(usize, usize, &[f32]),
+    ) {
+        let Some(weights) = self.half_row(row) else { return };
+        for (index, values) in inputs.values.chunks(self.columns * halves::TOKENS).enumerate() {
+            let mut products = [0.0; halves::TOKENS];
+            let products = &mut products[..values.len() / self.columns];
+            halves::products(weights, values, scratch, products);
+            for (token, product) in products.iter().enumerate() {
+                output(index * halves::TOKENS + token, row, &[*product]);
+            }
+        }
+    }
+
+    /// A row as numbers of 16 bits, if it lies at an even address: all do or none.
+    fn half_row(&self, row: usize) -> Option<&'m [u16]> {
+        bytemuck::try_cast_slice(self.row(row)).ok()
     }
 
     /// [`Self::products`] of interleaved rows: whole groups are computed, the rows that were asked for are given.

@@ -20,6 +20,8 @@ pub enum WeightFormat {
     Q8_0,
     /// 256 weights `d s q - dmin m`: 6-bit `s` and `m` for every 32.
     Q4K,
+    /// 256 weights `d s q - dmin m` as those of [`Self::Q4K`], with q of 5 bits.
+    Q5K,
     /// 256 weights `d s (q - 32)`: 8-bit `s` for every 16.
     Q6K,
 }
@@ -66,7 +68,7 @@ pub(super) type Field = (u8, u8);
 
 impl WeightFormat {
     /// All formats.
-    pub const ALL: [Self; 5] = [Self::Q4_0, Self::Q4_1, Self::Q8_0, Self::Q4K, Self::Q6K];
+    pub const ALL: [Self; 6] = [Self::Q4_0, Self::Q4_1, Self::Q8_0, Self::Q4K, Self::Q5K, Self::Q6K];
 
     /// The format of tensors of that type, if it has one.
     #[must_use]
@@ -76,6 +78,7 @@ impl WeightFormat {
             TensorType::Q4_1 => Some(Self::Q4_1),
             TensorType::Q8_0 => Some(Self::Q8_0),
             TensorType::Q4_K => Some(Self::Q4K),
+            TensorType::Q5_K => Some(Self::Q5K),
             TensorType::Q6_K => Some(Self::Q6K),
             _ => None,
         }
@@ -89,6 +92,7 @@ impl WeightFormat {
             Self::Q4_1 => TensorType::Q4_1,
             Self::Q8_0 => TensorType::Q8_0,
             Self::Q4K => TensorType::Q4_K,
+            Self::Q5K => TensorType::Q5_K,
             Self::Q6K => TensorType::Q6_K,
         }
     }
@@ -107,6 +111,7 @@ impl WeightFormat {
             Self::Q4_1 => 20,
             Self::Q8_0 => 34,
             Self::Q4K => 144,
+            Self::Q5K => 176,
             Self::Q6K => 210,
         }
     }
@@ -116,7 +121,7 @@ impl WeightFormat {
     pub const fn activation(self) -> ActivationFormat {
         match self {
             Self::Q4_0 | Self::Q4_1 | Self::Q8_0 => ActivationFormat::Blocks32,
-            Self::Q4K | Self::Q6K => ActivationFormat::Blocks256,
+            Self::Q4K | Self::Q5K | Self::Q6K => ActivationFormat::Blocks256,
         }
     }
 
@@ -124,7 +129,7 @@ impl WeightFormat {
     pub(super) const fn scales(self) -> &'static [usize] {
         match self {
             Self::Q4_0 | Self::Q8_0 => &[0],
-            Self::Q4_1 | Self::Q4K => &[0, 2],
+            Self::Q4_1 | Self::Q4K | Self::Q5K => &[0, 2],
             Self::Q6K => &[208],
         }
     }
@@ -133,17 +138,19 @@ impl WeightFormat {
 impl GroupFormat {
     /// The fields of a row's block in the order in which a group's block has them, each for all eight rows.
     pub(super) const fn fields(self) -> &'static [Field] {
-        use WeightFormat::{Q4_0, Q4_1, Q4K, Q6K, Q8_0};
+        use WeightFormat::{Q4_0, Q4_1, Q4K, Q5K, Q6K, Q8_0};
         match (self.weights, self.order) {
             (Q4_0, Interleaving::Rows) => &Q4_0_FIELDS,
             (Q4_1, Interleaving::Rows) => &Q4_1_FIELDS,
             (Q8_0, Interleaving::Rows) => &Q8_0_FIELDS,
             (Q4K, Interleaving::Rows) => &Q4K_FIELDS,
+            (Q5K, Interleaving::Rows) => &Q5K_FIELDS,
             (Q6K, Interleaving::Rows) => &Q6K_FIELDS,
             (Q4_0, Interleaving::Quads) => const { &quads::<5>(&Q4_0_FIELDS) },
             (Q4_1, Interleaving::Quads) => const { &quads::<6>(&Q4_1_FIELDS) },
             (Q8_0, Interleaving::Quads) => const { &quads::<9>(&Q8_0_FIELDS) },
             (Q4K, Interleaving::Quads) => const { &quads::<46>(&Q4K_FIELDS) },
+            (Q5K, Interleaving::Quads) => const { &quads::<54>(&Q5K_FIELDS) },
             (Q6K, Interleaving::Quads) => const { &quads::<65>(&Q6K_FIELDS) },
         }
     }
@@ -185,6 +192,21 @@ const Q4K_FIELDS: [Field; 22] = {
     index = 0;
     while index < 8 {
         fields[14 + index] = (16 + 16 * index as u8, 16);
+        index += 1;
+    }
+    fields
+};
+
+/// As [`Q4K_FIELDS`], with twice 16 bytes of high bits in front of the sub-blocks.
+const Q5K_FIELDS: [Field; 24] = {
+    let mut fields = [(0, 2); 24];
+    let mut index = 1;
+    while index < 14 {
+        fields[index] = Q4K_FIELDS[index];
+        index += 1;
+    }
+    while index < 24 {
+        fields[index] = (16 + 16 * (index as u8 - 14), 16);
         index += 1;
     }
     fields

@@ -138,7 +138,9 @@ pub fn extract_block(format: GroupFormat, group_block: &[u8], row: usize, block:
 const fn is_native(format: GroupFormat) -> bool {
     match (format.weights, format.order) {
         (WeightFormat::Q4_0, Interleaving::Rows) | (WeightFormat::Q4_1 | WeightFormat::Q8_0, _) => true,
-        (WeightFormat::Q4_0, Interleaving::Quads) | (WeightFormat::Q4K | WeightFormat::Q6K, _) => false,
+        (WeightFormat::Q4_0, Interleaving::Quads) | (WeightFormat::Q4K | WeightFormat::Q5K | WeightFormat::Q6K, _) => {
+            false
+        }
     }
 }
 
@@ -148,13 +150,12 @@ fn to_native(format: GroupFormat, block: &[u8], native: &mut [u8]) {
     match format.weights {
         WeightFormat::Q4K => {
             pack_scales(&unpack_scales(&block[4..16]), &mut native[4..16]);
-            for (pair, native) in block[16..].chunks_exact(32).zip(native[16..].chunks_exact_mut(32)) {
-                for index in 0..16 {
-                    let (first, second) = (pair[index], pair[index + 16]);
-                    native[index] = first & 0xF | second << 4;
-                    native[index + 16] = first >> 4 | second & 0xF0;
-                }
-            }
+            pair_nibbles(&block[16..], &mut native[16..]);
+        }
+        WeightFormat::Q5K => {
+            pack_scales(&unpack_scales(&block[4..16]), &mut native[4..16]);
+            flip_bits(&mut native[16..48], 0xFF);
+            pair_nibbles(&block[48..], &mut native[48..]);
         }
         WeightFormat::Q6K => flip_bits(&mut native[128..192], 0xAA),
         WeightFormat::Q4_0 if format.order == Interleaving::Quads => flip_bits(&mut native[2..], 0x88),
@@ -168,13 +169,12 @@ fn from_native(format: GroupFormat, native: &[u8], block: &mut [u8]) {
     match format.weights {
         WeightFormat::Q4K => {
             repack_as_ggml(&native[4..16], &mut block[4..16]);
-            for (native, pair) in native[16..].chunks_exact(32).zip(block[16..].chunks_exact_mut(32)) {
-                for index in 0..16 {
-                    let (first, second) = (native[index], native[index + 16]);
-                    pair[index] = first & 0xF | second << 4;
-                    pair[index + 16] = first >> 4 | second & 0xF0;
-                }
-            }
+            pair_nibbles(&native[16..], &mut block[16..]);
+        }
+        WeightFormat::Q5K => {
+            repack_as_ggml(&native[4..16], &mut block[4..16]);
+            flip_bits(&mut block[16..48], 0xFF);
+            pair_nibbles(&native[48..], &mut block[48..]);
         }
         WeightFormat::Q6K => flip_bits(&mut block[128..192], 0xAA),
         WeightFormat::Q4_0 if format.order == Interleaving::Quads => flip_bits(&mut block[2..], 0x88),
@@ -182,8 +182,19 @@ fn from_native(format: GroupFormat, native: &[u8], block: &mut [u8]) {
     }
 }
 
+/// From bytes with a nibble of each of two sub-blocks to bytes with two of one, and back: its own inverse.
+fn pair_nibbles(from: &[u8], to: &mut [u8]) {
+    for (from, to) in from.chunks_exact(32).zip(to.chunks_exact_mut(32)) {
+        for index in 0..16 {
+            let (first, second) = (from[index], from[index + 16]);
+            to[index] = first & 0xF | second << 4;
+            to[index + 16] = first >> 4 | second & 0xF0;
+        }
+    }
+}
+
 /// Flips the top bits of numbers: `q ^ 8` is `q - 8` as a 4-bit two's complement number, `q ^ 32` is `q - 32` as one of 6 bits
-/// (whose top bits are every second bit of the bytes of high bits).
+/// (whose top bits are every second bit of the bytes of high bits), `q ^ 16` is `q - 16` as one of 5 bits.
 fn flip_bits(bytes: &mut [u8], mask: u8) {
     for byte in bytes {
         *byte ^= mask;

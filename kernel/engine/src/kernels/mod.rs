@@ -20,6 +20,7 @@
 
 pub mod activations;
 pub mod format;
+pub mod halves;
 pub mod layout;
 #[cfg(target_arch = "aarch64")]
 #[allow(unsafe_code)]

@@ -16,6 +16,7 @@ pub(super) fn product(format: WeightFormat) -> Product {
         WeightFormat::Q4_1 => each_row::<32, Q4_1>,
         WeightFormat::Q8_0 => each_row::<32, Q8_0>,
         WeightFormat::Q4K => each_row::<256, Q4K>,
+        WeightFormat::Q5K => each_row::<256, Q5K>,
         WeightFormat::Q6K => each_row::<256, Q6K>,
     }
 }
@@ -158,6 +159,26 @@ impl Block<256> for Q4K {
         let scale = float_at(activations, 288);
         let output = libm::fmaf(self.scale * scale, products as f32, output);
         libm::fmaf(-(self.minimum * scale), minima as f32, output)
+    }
+}
+
+/// As [`Q4K`], with weights of 5 bits.
+struct Q5K(Q4K);
+
+impl Block<256> for Q5K {
+    const FORMAT: WeightFormat = WeightFormat::Q5K;
+
+    fn new(bytes: &[u8]) -> Self {
+        let weights = core::array::from_fn(|index| {
+            let (high, pair) = (&bytes[16..48], &bytes[48 + index / 2 * 32..]);
+            core::array::from_fn(|at| (pair[at] >> (index % 2 * 4) & 0xF | (high[at] >> index & 1) << 4) as i8)
+        });
+        let scales = layout::unpack_scales(&bytes[4..16]);
+        Self(Q4K { scale: half_at(bytes, 0), minimum: half_at(bytes, 2), scales, weights })
+    }
+
+    fn add_to(&self, output: f32, activations: &[u8]) -> f32 {
+        self.0.add_to(output, activations)
     }
 }
 

@@ -11,7 +11,7 @@ use super::vectors::{add_scaled, half_sums_of_16, load, load_outputs, nibbles, s
 /// Bytes of a block of activations, and where its parts lie.
 const ACTIVATION_BYTES: usize = ActivationFormat::Blocks256.block_bytes();
 pub(super) const SUMS: usize = 256;
-const SUMS_BY_8: usize = 272;
+pub(super) const SUMS_BY_8: usize = 272;
 const SCALE: usize = 288;
 /// Tokens whose integer sums are kept at once: 64 bytes each on the stack.
 const TILE: usize = 32;

@@ -10,12 +10,15 @@
 //!   each row: [`dot`].
 
 mod dot;
+mod five_bits;
+mod halves;
 mod k_quants;
 mod quantize;
 mod short;
 mod token_loop;
 mod vectors;
 
+pub(super) use halves::half_products;
 pub(super) use quantize::quantize;
 pub(super) use vectors::copy_16;
 
@@ -29,11 +32,13 @@ pub(super) fn product(format: GroupFormat) -> Product {
         (WeightFormat::Q4_1, Interleaving::Rows) => short::product::<short::Q4_1>,
         (WeightFormat::Q8_0, Interleaving::Rows) => short::product::<short::Q8_0>,
         (WeightFormat::Q4K, Interleaving::Rows) => k_quants::product::<k_quants::Q4K>,
+        (WeightFormat::Q5K, Interleaving::Rows) => k_quants::product::<five_bits::Q5K>,
         (WeightFormat::Q6K, Interleaving::Rows) => k_quants::product::<k_quants::Q6K>,
         (WeightFormat::Q4_0, Interleaving::Quads) => short::product::<dot::Q4_0>,
         (WeightFormat::Q4_1, Interleaving::Quads) => short::product::<dot::Q4_1>,
         (WeightFormat::Q8_0, Interleaving::Quads) => short::product::<dot::Q8_0>,
         (WeightFormat::Q4K, Interleaving::Quads) => k_quants::product::<dot::Q4K>,
+        (WeightFormat::Q5K, Interleaving::Quads) => k_quants::product::<five_bits::DotQ5K>,
         (WeightFormat::Q6K, Interleaving::Quads) => k_quants::product::<dot::Q6K>,
     }
 }

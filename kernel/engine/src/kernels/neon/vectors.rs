@@ -88,7 +88,7 @@ pub(super) fn sums_of_32(weights: &[[int8x16_t; 2]; 8], x: [int8x16_t; 2]) -> in
 /// For each of four rows two sums.
 #[inline]
 #[target_feature(enable = "neon")]
-fn quads(weights: &[[int8x16_t; 2]; 8], row: usize, x: [int8x16_t; 2]) -> int16x8_t {
+pub(super) fn quads(weights: &[[int8x16_t; 2]; 8], row: usize, x: [int8x16_t; 2]) -> int16x8_t {
     let (a, b, c, d) = (weights[row], weights[row + 1], weights[row + 2], weights[row + 3]);
     // Four rows side by side: an in-order core then finds an independent multiplication in every cycle.
     let (x0, x1) = (vget_low_s8(x[0]), vget_low_s8(x[1]));

@@ -18,13 +18,13 @@ pub(super) use short::{Q4_0, Q4_1, Q8_0};
 use super::vectors::load;
 
 /// Weights of eight rows in fours: rows 0 to 3, then rows 4 to 7, of each four.
-type Quads<const COUNT: usize> = [[int8x16_t; 2]; COUNT];
+pub(super) type Quads<const COUNT: usize> = [[int8x16_t; 2]; COUNT];
 
 /// For each of eight rows the sum of 32 products. Exact: 32 * 128 * 128 is far below 2^31.
 ///
 /// By name, since Rust's intrinsic is not stable.
 #[inline(always)]
-fn sums_of_32(weights: &Quads<8>, x: [int8x16_t; 2]) -> [int32x4_t; 2] {
+pub(super) fn sums_of_32(weights: &Quads<8>, x: [int8x16_t; 2]) -> [int32x4_t; 2] {
     let (low, high);
     // SAFETY: registers alone are read and written; every caller runs on a core with SDOT, see the module's documentation.
     unsafe {
