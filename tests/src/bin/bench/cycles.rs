@@ -103,7 +103,7 @@ fn innermost_loops(code: &[Instruction]) -> Vec<&[Instruction]> {
         let Some(target) = last.target.filter(|target| *target <= last.address) else { continue };
         let Some(start) = code.iter().position(|one| one.address == target) else { continue };
         let holds = |one: &&[Instruction]| one.first().is_some_and(|first| first.address >= target);
-        if !loops.iter().any(|one| holds(one)) {
+        if !loops.iter().any(holds) {
             loops.push(&code[start..=end]);
         }
     }
