@@ -18,12 +18,12 @@ pub const TEMPLATE_KEY: &str = "tokenizer.chat_template";
 /// # Errors
 /// Why there are none.
 pub fn tokens(prepared: &Prepared<'_>, request: &Request<'_>) -> Result<Vec<u32>, RequestError> {
-    if let Some(ids) = ids(prepared, request, RecordKind::TokenIds)? {
-        return Ok(ids);
-    }
-    let tokens = match request.first(RecordKind::Prompt) {
-        Some(prompt) => prepared.tokenizer.encode(text(prompt)?, Encode { add_special: true, parse_special: true })?,
-        None => {
+    let tokens = match (ids(prepared, request, RecordKind::TokenIds)?, request.first(RecordKind::Prompt)) {
+        (Some(ids), _) => ids,
+        (None, Some(prompt)) => {
+            prepared.tokenizer.encode(text(prompt)?, Encode { add_special: true, parse_special: true })?
+        }
+        (None, None) => {
             let rendered = render(prepared, request)?;
             // A template that writes the first token itself must not get a second one.
             let bos = prepared.tokenizer.bos().and_then(|bos| prepared.tokenizer.text(bos)).unwrap_or("");

@@ -430,6 +430,8 @@ fn bad_requests_are_refused_and_the_next_is_answered() {
     let mut requests: Vec<Vec<u8>> = [
         Ask::new(generate(1)),
         ids(generate(1), &[4096]),
+        ids(generate(1), &[]),
+        ids(score(1), &[]),
         ids(RequestHeader { session: 2, ..generate(1) }, &[1]),
         ids(RequestHeader { top: 65, ..score(1) }, &[1]),
         Ask::new(generate(1)).bytes(RecordKind::Prompt, &[0xFF, 0xFE]),
@@ -442,7 +444,7 @@ fn bad_requests_are_refused_and_the_next_is_answered() {
     requests.push(ids(generate(1), &[1, 2, 3]).build());
     let answers = run(&tiny_model("q8_0.gguf"), &boot(0), &FakeKernel::default(), requests).split_off(1);
     let (last, refused) = answers.split_last().unwrap();
-    assert_eq!(refused.len(), 7);
+    assert_eq!(refused.len(), 9);
     for answer in refused {
         assert_eq!(answer.outcome.stop_reason, StopReason::Error);
         assert!(!answer.error.is_empty());
