@@ -35,6 +35,7 @@ pub mod command;
 pub mod config;
 pub mod conversation;
 pub mod editor;
+mod harmless;
 pub mod json;
 pub mod models;
 mod nearest;

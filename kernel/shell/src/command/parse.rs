@@ -2,6 +2,7 @@
 
 use super::score::messages_from_json;
 use super::{Command, CommandInfo, RenderSubject, ScoreRequest, find, nearest_command};
+use crate::harmless::Harmless;
 use crate::json::BoundsError;
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -51,7 +52,8 @@ impl fmt::Display for JsonError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bounds(error) => error.fmt(formatter),
-            Self::Syntax(error) => error.fmt(formatter),
+            // It repeats names of members, whatever their escapes stand for.
+            Self::Syntax(error) => Harmless(error).fmt(formatter),
             Self::Meaning(reason) => formatter.write_str(reason),
         }
     }

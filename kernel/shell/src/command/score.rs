@@ -221,5 +221,6 @@ mod tests {
         assert!(reason(r#"{"prompt":"x""#).contains("EOF"));
         assert!(reason(&["{\"ids\":[", &"1,".repeat(16_384), "1]}"].concat()).contains("16384"));
         assert!(reason("[[[[1]]]]").contains("nested"));
+        assert!(!reason(r#"{"\u001b[2J\n":1}"#).contains(char::is_control));
     }
 }
