@@ -94,7 +94,7 @@ impl ArenaPlan {
         };
         if context > fits || fits < least || fixed_bytes > request.arena_bytes {
             return Err(PlanError {
-                needed_bytes: fixed_bytes.saturating_add(per_token.saturating_mul(context.max(least))),
+                needed_bytes: fixed_bytes.saturating_add(aligned(per_token.saturating_mul(context.max(least)))),
                 arena_bytes: request.arena_bytes,
                 context_fits: if fits < least { 0 } else { fits },
             });
@@ -177,6 +177,9 @@ mod tests {
         assert_eq!(error.context_fits, 0);
         assert!(alloc::format!("{error}").starts_with("needs 5 of 2 MiB"));
         assert!(ArenaPlan::new(&request(0, 0)).is_err());
+        // Areas are whole pages, and what is needed counts them.
+        let tiny = PlanRequest { fixed: &[], kv_bytes_per_token: 1, context_trained: 1, sessions: 1, ..request(4, 0) };
+        assert_eq!(ArenaPlan::new(&tiny).unwrap_err().needed_bytes, 4096);
         let huge = PlanRequest { fixed: &[("heap", u64::MAX)], ..request(64 * MIB, 0) };
         assert!(ArenaPlan::new(&huge).is_err());
     }
