@@ -52,7 +52,12 @@ impl FreeMemory {
     /// # Errors
     /// [`PlanError::TooManyExtents`].
     pub fn new(ram: &[PhysicalRange], reserved: &[PhysicalRange]) -> Result<Self, PlanError> {
-        let mut extents = Extents::from_slice(ram).map_err(|_| PlanError::TooManyExtents)?;
+        let mut extents = Extents::new();
+        for range in ram.iter().filter(|range| range.bytes != 0) {
+            // A device tree that names memory twice does not make it two.
+            extents = without(&extents, *range)?;
+            extents.push(*range).map_err(|_| PlanError::TooManyExtents)?;
+        }
         for range in reserved.iter().filter(|range| range.bytes != 0) {
             extents = without(&extents, *range)?;
         }
@@ -72,7 +77,7 @@ impl FreeMemory {
     pub fn take_contiguous(&mut self, bytes: u64, alignment_bytes: u64) -> Result<PhysicalRange, PlanError> {
         let bytes = bytes.next_multiple_of(PAGE_BYTES);
         let fitting = self.extents.iter().find_map(|extent| {
-            let start = extent.start.next_multiple_of(alignment_bytes);
+            let start = extent.start.checked_next_multiple_of(alignment_bytes)?;
             let end = start.checked_add(bytes)?;
             (end <= extent.end()).then_some(PhysicalRange { start, bytes })
         });
@@ -223,7 +228,8 @@ fn take_arena(free: &mut FreeMemory) -> Result<Extents, PlanError> {
 }
 
 fn whole_blocks(extent: PhysicalRange) -> PhysicalRange {
-    let start = extent.start.next_multiple_of(BLOCK_BYTES);
+    // At the end of all addresses there is no whole block.
+    let start = extent.start.checked_next_multiple_of(BLOCK_BYTES).unwrap_or(u64::MAX);
     let end = extent.end() / BLOCK_BYTES * BLOCK_BYTES;
     PhysicalRange { start, bytes: end.saturating_sub(start) }
 }
@@ -231,7 +237,7 @@ fn whole_blocks(extent: PhysicalRange) -> PhysicalRange {
 /// The extents without a range, on page boundaries: what shares a page with the range goes too.
 fn without(extents: &[PhysicalRange], range: PhysicalRange) -> Result<Extents, PlanError> {
     let hole_start = range.start / PAGE_BYTES * PAGE_BYTES;
-    let hole_end = range.end().next_multiple_of(PAGE_BYTES);
+    let hole_end = range.end().checked_next_multiple_of(PAGE_BYTES).unwrap_or(u64::MAX);
     let mut rest = Extents::new();
     for extent in extents {
         let below = (extent.start, extent.end().min(hole_start));
@@ -252,6 +258,23 @@ mod tests {
     const MIB: u64 = 1 << 20;
     const PI_4_RAM: [PhysicalRange; 2] =
         [PhysicalRange { start: 0, bytes: 948 * MIB }, PhysicalRange { start: 1024 * MIB, bytes: 1024 * MIB }];
+
+    #[test]
+    fn memory_that_is_named_twice_is_there_once() {
+        let twice = [PI_4_RAM[0], PhysicalRange { start: 947 * MIB, bytes: 100 * MIB }, PI_4_RAM[0]];
+        let free = FreeMemory::new(&twice, &[]).unwrap();
+        assert_eq!(total_bytes(free.extents()), 1047 * MIB);
+    }
+
+    #[test]
+    fn ranges_up_to_the_end_of_all_addresses_are_no_trouble() {
+        let high = PhysicalRange { start: u64::MAX - 5000, bytes: u64::MAX };
+        let mut free = FreeMemory::new(&[PI_4_RAM[0], high], &[]).unwrap();
+        assert_eq!(free.whole_blocks_bytes(), 948 * MIB);
+        assert!(free.take_contiguous(MIB, BLOCK_BYTES).is_ok());
+        assert!(FreeMemory::new(&PI_4_RAM, &[high]).is_ok());
+        assert_eq!(FreeMemory::new(&PI_4_RAM, &[PhysicalRange { start: 0, bytes: u64::MAX }]).unwrap().extents(), []);
+    }
 
     fn pi_4() -> FreeMemory {
         let reserved = [
