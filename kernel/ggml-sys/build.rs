@@ -17,6 +17,7 @@ fn main() {
     println!("cargo::rerun-if-changed=../../Cargo.lock");
     println!("cargo::rerun-if-env-changed=BARELLAMA_CLANG");
     println!("cargo::rerun-if-env-changed=BARELLAMA_AR");
+    println!("cargo::rerun-if-env-changed=BARELLAMA_SANITIZE");
 
     let ggml = source_crate().join(GGML);
     let target_is_bare = variable("CARGO_CFG_TARGET_OS") == "none";
@@ -26,6 +27,8 @@ fn main() {
     common_options(&mut build, &ggml);
     if target_is_bare {
         bare_options(&mut build);
+    } else if let Ok(sanitizers) = env::var("BARELLAMA_SANITIZE") {
+        sanitizer_options(&mut build, &sanitizers);
     }
     build.file(ggml.join("src/ggml-quants.c")).file(ggml.join("src/ggml-cpu/quants.c")).file("shim/runtime.c");
     if target_is_arm {
@@ -57,6 +60,16 @@ fn common_options(build: &mut cc::Build, ggml: &Path) {
         .flag("-fdata-sections")
         .cargo_warnings(false)
         .warnings(false);
+}
+
+/// For tests on the PC: what clang's sanitizers find ends the program. Who links it links their runtime (`scripts/fuzz.sh`).
+fn sanitizer_options(build: &mut cc::Build, sanitizers: &str) {
+    build
+        .flag(format!("-fsanitize={sanitizers}"))
+        .flag("-fno-sanitize-recover=all")
+        .flag("-fno-omit-frame-pointer")
+        .opt_level(1)
+        .debug(true);
 }
 
 fn bare_options(build: &mut cc::Build) {

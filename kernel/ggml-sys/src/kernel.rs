@@ -33,22 +33,68 @@ impl ActivationType {
         self.tensor_type().row_bytes(elements)
     }
 
-    /// Quantizes `values` to `blocks`.
+    /// Alignment of a row in bytes: that of the widest field of a block (ggml, `ggml-common.h`). A row of an odd number of
+    /// Q8_0 blocks of 34 bytes is followed by one that is aligned to 2 only.
+    #[must_use]
+    pub const fn alignment(self) -> usize {
+        match self {
+            Self::Q8_0 => 2,
+            Self::Q8_1 | Self::Q8K => 4,
+        }
+    }
+
+    /// Quantizes `values` to `blocks`. A block with a value that is not finite gets a scale that is no number; one of values below
+    /// 1e-36 becomes zeros.
     ///
     /// # Panics
-    /// If `values` are not whole blocks, `blocks` is not [`Self::row_bytes`] long or not aligned to 4 bytes.
+    /// If `values` are not whole blocks, `blocks` is not [`Self::row_bytes`] long or not aligned to [`Self::alignment`].
     pub fn quantize(self, values: &[f32], blocks: &mut [u8]) {
         assert_eq!(self.row_bytes(values.len()), Some(blocks.len()), "activations are whole blocks");
-        assert_aligned(blocks, 4);
+        assert_aligned(blocks, self.alignment());
+        if values.chunks_exact(self.tensor_type().block_elements()).all(is_plain) {
+            return self.quantize_plain(values, blocks);
+        }
+        let (elements, bytes) = (self.tensor_type().block_elements(), self.tensor_type().block_bytes());
+        for (values, block) in values.chunks_exact(elements).zip(blocks.chunks_exact_mut(bytes)) {
+            if is_plain(values) {
+                self.quantize_plain(values, block);
+            } else {
+                block.fill(0);
+                if values.iter().any(|value| !value.is_finite()) {
+                    self.spoil(block);
+                }
+            }
+        }
+    }
+
+    /// Makes a block of zeros one whose products are no numbers.
+    fn spoil(self, block: &mut [u8]) {
+        match self {
+            Self::Q8_0 | Self::Q8_1 => block[..2].copy_from_slice(&[0x00, 0x7E]),
+            Self::Q8K => block[..4].copy_from_slice(&f32::NAN.to_le_bytes()),
+        }
+    }
+
+    fn quantize_plain(self, values: &[f32], blocks: &mut [u8]) {
         let function: Quantize = match self {
             Self::Q8_0 => quantize_row_q8_0,
             Self::Q8_1 => quantize_row_q8_1,
             Self::Q8K => quantize_row_q8_K,
         };
         // SAFETY: the function reads `values.len()` floats and writes the blocks that hold them, which is exactly the length of
-        // `blocks` by the first assertion; the block structs need 4-byte alignment at most.
+        // `blocks` in both calls above, aligned for their fields: `quantize` asserts it for the row, and blocks are multiples of it.
         unsafe { function(values.as_ptr(), blocks.as_mut_ptr().cast(), values.len() as i64) };
     }
+}
+
+/// Least largest magnitude of a block of activations that are not taken for zeros: below about 4e-37 the inverse of the scale is
+/// infinite, and C leaves open what becomes of the product as an integer.
+const LEAST_MAGNITUDE: f32 = 1e-36;
+
+/// Whether ggml's C is defined for a block of activations.
+fn is_plain(values: &[f32]) -> bool {
+    let largest = values.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+    values.iter().all(|value| value.is_finite()) && (largest == 0.0 || largest >= LEAST_MAGNITUDE)
 }
 
 /// The kernels for one type of quantized weights.
@@ -111,13 +157,13 @@ impl WeightKernel {
     /// The product of a row of `elements` weights with as many activations.
     ///
     /// # Panics
-    /// If `row` or `activations` do not hold exactly `elements`, or are not aligned to 2 and 4 bytes.
+    /// If `row` or `activations` do not hold exactly `elements`, or are not aligned to 2 bytes and [`ActivationType::alignment`].
     #[must_use]
     pub fn dot(&self, elements: usize, row: &[u8], activations: &[u8]) -> f32 {
         assert_eq!(self.kind.row_bytes(elements), Some(row.len()), "a row is whole blocks");
         assert_eq!(self.activation.row_bytes(elements), Some(activations.len()), "activations are whole blocks");
         assert_aligned(row, 2);
-        assert_aligned(activations, 4);
+        assert_aligned(activations, self.activation.alignment());
         let count = c_int::try_from(elements).unwrap_or(0);
         let mut sum = 0.0;
         // SAFETY: the function reads `count` elements of both formats, which is what the slices hold by the assertions (a count

@@ -105,3 +105,17 @@ fn activations_survive_the_round_trip() {
         assert!((value - copy).abs() <= 0.5 / 127.0 + 1e-3);
     }
 }
+
+/// Behind a row of an odd number of Q8_0 blocks lies an address that is a multiple of 2 only.
+#[test]
+fn rows_may_follow_an_odd_number_of_blocks() {
+    let kernel = WeightKernel::of(TensorType::Q4_0).unwrap();
+    let values = &activations()[..32];
+    let mut blocks = Aligned([0; 4096]);
+    kernel.activation().quantize(values, &mut blocks.0[34..68]);
+    let (mut row, mut other) = (Aligned([0; 4096]), Aligned([0; 4096]));
+    random_row(&kernel, &mut row.0[..kernel.kind().row_bytes(ELEMENTS).unwrap()]);
+    kernel.activation().quantize(values, &mut other.0[..34]);
+    assert_eq!(blocks.0[34..68], other.0[..34]);
+    assert_eq!(kernel.dot(32, &row.0[..18], &blocks.0[34..68]), kernel.dot(32, &row.0[..18], &other.0[..34]));
+}
