@@ -11,6 +11,7 @@ pub mod half;
 pub mod inputs;
 pub mod kv_cache;
 pub mod linear;
+mod roster;
 pub mod rope;
 // Lends a closure and parts of buffers to other cores.
 #[allow(unsafe_code)]
@@ -18,3 +19,9 @@ pub mod team;
 pub mod transformer;
 pub mod weights;
 pub mod workspace;
+
+/// What [`roster`] is built on; `tests/interleavings` gives it loom's.
+mod atomics {
+    pub use core::hint::spin_loop;
+    pub use core::sync::atomic::{AtomicU32, Ordering, fence};
+}

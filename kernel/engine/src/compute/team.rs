@@ -1,44 +1,33 @@
 //! All cores on one task: a loop over tiles of a buffer, each tile computed by whichever core comes first.
 //!
 //! Core 0 runs the schedule. For a task it publishes a closure, works on it itself, closes the task and waits until every core
-//! that joined has left. A core that wakes up too late simply finds the task closed: nobody waits for a sleeper, which matters
-//! where four guest cores share two host cores. Waiting cores spin a bounded time, then park in the kernel.
+//! that joined has left ([`super::roster`] has the protocol). A core that wakes up too late simply finds the task closed: nobody waits
+//! for a sleeper, which matters where four guest cores share two host cores.
 //!
 //! This is one of the few modules with unsafe code: it lends a closure and disjoint parts of a buffer to other cores.
 
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ops::Range;
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
+use super::roster::{Roster, Sleep};
 use crate::kernel_calls::Kernel;
 
 /// Turns of a waiting loop before the core parks (a turn is some 10 ns).
 const SPIN_TURNS: u32 = 400;
-/// Bit of [`Team::state`]: the task accepts cores. The lower bits count the cores that joined.
-const OPEN: u32 = 1 << 31;
-/// Shift of the number of cores that may join, in [`Team::state`].
-const LIMIT_SHIFT: u32 = 16;
-/// Bits of [`Team::state`] that count the cores that joined.
-const JOINED: u32 = 0xFFFF;
-
 /// A closure that each core calls with its index.
 type Task<'t> = dyn Fn(usize) + Sync + 't;
 
 /// The cores that compute together.
 pub struct Team {
-    /// Grows with every task; idle cores wait for it to change.
-    generation: AtomicU32,
-    /// [`OPEN`], the limit, and the number of other cores that are inside the task.
-    state: AtomicU32,
-    /// Cores that are, or are about to be, parked.
-    parked: AtomicU32,
+    roster: Roster,
     /// The task. Written by core 0 while the task is closed and nobody is inside; read by cores that joined.
     task: UnsafeCell<Option<&'static Task<'static>>>,
     cores: usize,
 }
 
-// SAFETY: `task` is written only by `Team::run` on core 0 while `state` says closed and empty, and read only between a
+// SAFETY: `task` is written only by `Team::run` on core 0 while the roster has no task and nobody inside, and read only between a
 // successful join (acquire of the store that opened the task) and the leave that core 0 waits for. The closure is `Sync`.
 unsafe impl Sync for Team {}
 
@@ -47,9 +36,7 @@ impl Team {
     #[must_use]
     pub const fn new(cores: usize) -> Self {
         Self {
-            generation: AtomicU32::new(0),
-            state: AtomicU32::new(0),
-            parked: AtomicU32::new(0),
+            roster: Roster::new(AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0), SPIN_TURNS),
             task: UnsafeCell::new(None),
             cores,
         }
@@ -63,25 +50,24 @@ impl Team {
 
     /// The loop of every core but core 0: joins tasks while `is_running` says so (asked between tasks).
     pub fn work(&self, kernel: &dyn Kernel, core: usize, is_running: &dyn Fn() -> bool) {
+        let sleep = InKernel(kernel);
         let mut seen = 0;
         while is_running() {
-            self.wait_while(kernel, core, &self.generation, seen);
-            seen = self.generation.load(Ordering::SeqCst);
-            if self.join(core) {
+            seen = self.roster.wait(&sleep, core, seen);
+            if self.roster.join(core) {
                 // SAFETY: this core joined, so core 0 has written the task before and will not touch it until this core leaves.
                 let task = unsafe { *self.task.get() };
                 if let Some(task) = task {
                     task(core);
                 }
-                self.leave(kernel);
+                self.roster.leave(&sleep);
             }
         }
     }
 
     /// Wakes every core, so that [`Self::work`] asks again whether to go on.
     pub fn nudge(&self, kernel: &dyn Kernel) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
-        self.wake_parked(kernel);
+        self.roster.nudge(&InKernel(kernel));
     }
 
     /// Runs `task` on core 0 and on up to `cores - 1` others; returns when all have left it. Core 0 only.
@@ -95,66 +81,23 @@ impl Team {
         let lent = unsafe { core::mem::transmute::<&Task<'_>, &'static Task<'static>>(task) };
         // SAFETY: the task is closed and empty (this function left it so), so no other core reads the cell.
         unsafe { *self.task.get() = Some(lent) };
-        self.state.store(OPEN | (others as u32) << LIMIT_SHIFT, Ordering::SeqCst);
-        self.generation.fetch_add(1, Ordering::SeqCst);
-        self.wake_parked(kernel);
+        let sleep = InKernel(kernel);
+        self.roster.open(&sleep, others as u32);
         task(0);
-        self.state.fetch_and(JOINED, Ordering::SeqCst);
-        loop {
-            let state = self.state.load(Ordering::SeqCst);
-            if state == 0 {
-                break;
-            }
-            self.wait_while(kernel, 0, &self.state, state);
-        }
+        self.roster.close(&sleep);
+    }
+}
+
+/// Cores sleep and wake by system calls.
+struct InKernel<'k>(&'k dyn Kernel);
+
+impl Sleep for InKernel<'_> {
+    fn park(&self, word: &AtomicU32, expected: u32) {
+        self.0.park(word, expected);
     }
 
-    /// Enters the task if it is open and wants this core.
-    fn join(&self, core: usize) -> bool {
-        let entered = self.state.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |state| {
-            let limit = (state & !OPEN) >> LIMIT_SHIFT;
-            (state & OPEN != 0 && core as u32 <= limit).then_some(state + 1)
-        });
-        entered.is_ok()
-    }
-
-    /// Leaves the task; the last one out wakes core 0.
-    fn leave(&self, kernel: &dyn Kernel) {
-        let before = self.state.fetch_sub(1, Ordering::SeqCst);
-        if before & OPEN == 0 {
-            fence(Ordering::SeqCst);
-            if self.parked.load(Ordering::SeqCst) & 1 != 0 {
-                kernel.wake(1);
-            }
-        }
-    }
-
-    /// Returns when `word` is no longer `value`: spins a bounded time, then parks.
-    ///
-    /// No wake-up is lost: this core announces that it parks, then the kernel compares the word; who changes the word changes it
-    /// first and then looks for parked cores. The fences order each pair, so at least one side sees the other.
-    fn wait_while(&self, kernel: &dyn Kernel, core: usize, word: &AtomicU32, value: u32) {
-        for _ in 0..SPIN_TURNS {
-            if word.load(Ordering::SeqCst) != value {
-                return;
-            }
-            core::hint::spin_loop();
-        }
-        let bit = 1 << core;
-        self.parked.fetch_or(bit, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-        if word.load(Ordering::SeqCst) == value {
-            kernel.park(word, value);
-        }
-        self.parked.fetch_and(!bit, Ordering::SeqCst);
-    }
-
-    fn wake_parked(&self, kernel: &dyn Kernel) {
-        fence(Ordering::SeqCst);
-        let mask = self.parked.load(Ordering::SeqCst) & !1;
-        if mask != 0 {
-            kernel.wake(mask);
-        }
+    fn wake(&self, cores: u32) {
+        self.0.wake(cores);
     }
 }
 
