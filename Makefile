@@ -26,6 +26,9 @@ QEMU_ARGS ?=
 QEMU := qemu-system-aarch64
 # How many machines the tests run at once.
 QEMU_AT_ONCE ?= 1
+# What `make fuzz` fuzzes (tests/fuzz/targets.txt) and for how long.
+FUZZ_TARGET ?=
+MINUTES ?= 10
 # Narrows `make test-qemu`.
 TESTS ?=
 # Narrows `make bench` to some of its topics, `make test-tinyllama` to some types, boards and ways.
@@ -77,7 +80,7 @@ BARE_CLIPPY := $(BARE_ENV) PATH="$(dir $(BARE_CARGO)):$$PATH" $(BARE_CARGO) clip
 .PHONY: help setup bench build engine kernel host image card run test test-host test-qemu test-inspector check clean model \
 	model-tinyllama test-tinyllama fit \
 	check-format check-lints check-dependencies check-kernel check-reproducible attacker attack-image \
-	twins twins-image
+	twins twins-image test-fuzz fuzz sanitize check-broken-files
 
 help: ## this table
 	@echo "make TARGET [MODEL=file.gguf] [FAST=1] [CARD_SIZE=256M] [FIRMWARE=dir] [QEMU_ARGS=...]"
@@ -169,11 +172,26 @@ test: ## all tests: checks, on the PC, then in QEMU
 	@mkdir -p $(WORK)
 	@sh scripts/logged.sh $(WORK)/test-checks.log $(MAKE) --no-print-directory check-format check-dependencies check-kernel
 	@sh scripts/logged.sh $(WORK)/test-host.log $(MAKE) --no-print-directory test-host
+	@sh scripts/logged.sh $(WORK)/test-fuzz.log $(MAKE) --no-print-directory test-fuzz
 	@sh scripts/logged.sh $(WORK)/test-qemu.log $(MAKE) --no-print-directory test-qemu
-	@sh scripts/summary.sh $(WORK)/test-checks.log $(WORK)/test-host.log $(WORK)/test-qemu.log
+	@sh scripts/summary.sh $(WORK)/test-checks.log $(WORK)/test-host.log $(WORK)/test-fuzz.log $(WORK)/test-qemu.log
 
 test-host: $(SMOLLM2) ## the tests that need no QEMU
 	$(HOST_CARGO) test $(LOCKED) --no-fail-fast
+
+FUZZ := HOST_CARGO="$(HOST_CARGO)" TARGET_DIR=$(abspath $(TARGET)) LOCKED=$(LOCKED) sh scripts/fuzz.sh
+
+test-fuzz: ## a short run of every fuzz target, ggml's C under the sanitizers
+	@$(FUZZ) short
+
+fuzz: ## fuzzes one parser: make fuzz FUZZ_TARGET=template MINUTES=30
+	@$(FUZZ) long "$(FUZZ_TARGET)" "$(MINUTES)"
+
+sanitize: ## ggml's C under address and undefined-behaviour sanitizers: hostile blocks and model files, MINUTES each
+	@for target in blocks open_model request; do $(FUZZ) long $$target "$(MINUTES)" || exit 1; done
+
+check-broken-files: ## takes every check of the GGUF reader out, one by one: a broken file must notice
+	@python3 scripts/broken_files.py $(HOST_CARGO)
 
 # The official Python SDK of MCP, a client for the tests.
 $(MCP_SDK):

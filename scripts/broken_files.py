@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Proves that each broken GGUF file is caught by the check that it names: takes every check out, one after the other, and runs the
-table of model-loader/gguf/tests/support/broken.rs. A mutant is killed if a file of the table fails; every file must fail for a mutant.
+table of model-loader/gguf/tests/support/broken.rs against the reader without it. Each mutant must fail a file of the table, and each
+file must fail for a mutant. All mutants are modules of one program, so that they are compiled at once.
 
 Usage: broken_files.py CARGO...     (the Makefile's `check-broken-files`)
 """
-import os
 import pathlib
 import re
 import shutil
@@ -12,17 +12,54 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
+READER = HERE / "model-loader/gguf"
 COPY = HERE / ".work/mutants"
 
-CARGO = """[package]
-name = "barellama-gguf"
+MANIFEST = """[package]
+name = "mutants"
 version = "0.1.0"
 edition = "2024"
 [dependencies]
 heapless = "0.9"
-[profile.test]
+[profile.dev]
 debug = false
 [workspace]
+"""
+
+MAIN = """#![allow(warnings)]
+extern crate alloc;
+mod broken;
+mod model_file;
+%(modules)s
+
+macro_rules! verdict {
+    ($reader:ident) => {
+        |file| {
+            let gguf = $reader::Gguf::parse(file).map_err(|error| format!("{:?} {}", error.check, error.name))?;
+            let config = $reader::ModelConfig::from_gguf(&gguf).map_err(|error| format!("{error:?}"))?;
+            $reader::ModelTensors::from_gguf(&gguf, &config).map(|_| ()).map_err(|error| format!("{error:?}"))
+        }
+    };
+}
+
+type Verdict = fn(&[u8]) -> Result<(), String>;
+
+fn main() {
+    let readers: &[Verdict] = &[%(readers)s];
+    let files = broken::files();
+    std::panic::set_hook(Box::new(|_| {}));
+    for file in &files {
+        println!("FILE {}", file.name);
+    }
+    for (number, reader) in readers.iter().enumerate() {
+        for file in &files {
+            let found = std::panic::catch_unwind(|| reader(&file.file)).unwrap_or_else(|_| Err("panic".to_owned()));
+            if found != Err(file.error.to_owned()) {
+                println!("MISSED {number} {}", file.name);
+            }
+        }
+    }
+}
 """
 
 # File, then pairs of what stands there and what it becomes without the check. Several where one check is in several places:
@@ -120,48 +157,55 @@ MUTANTS = [
 ]
 
 
-def failing(cargo):
-    """Names of the broken files that are not refused as they should be, and the names of all."""
-    command = [*cargo, "test", "--offline", "--quiet", "--test", "broken_files", "every_broken", "--", "--nocapture"]
-    environment = {**os.environ, "BROKEN_TABLE": "1"}
-    run = subprocess.run(command, cwd=COPY, capture_output=True, text=True, check=False, env=environment)
-    if "could not compile" in run.stderr:
-        sys.exit(f"a mutant does not compile:\n{run.stderr}")
-    return set(re.findall(r"^WRONG (.*?): ", run.stdout, re.MULTILINE)), set(re.findall(r"^\| (.*?) \| `", run.stdout, re.MULTILINE))
+def write_reader(number, file, changes):
+    """Writes the reader as a module, without a check."""
+    folder = COPY / f"src/m{number}"
+    folder.mkdir()
+    for path in (READER / "src").glob("*.rs"):
+        source = path.read_text()
+        if path.name == file:
+            for old, new in zip(changes[::2], changes[1::2]):
+                if source.count(old) != 1:
+                    sys.exit(f"{file} has this {source.count(old)} times; mend the list of this script:\n{old}")
+                source = source.replace(old, new)
+        source = source.replace("crate::", f"crate::m{number}::")
+        if path.name == "lib.rs":
+            source = re.sub(r"^(#!\[.*|extern crate .*|//!.*)\n", "", source, flags=re.MULTILINE)
+        (folder / ("mod.rs" if path.name == "lib.rs" else path.name)).write_text(source)
 
 
 def main():
     cargo = sys.argv[1:] or ["cargo"]
-    shutil.rmtree(COPY, ignore_errors=True)
-    for part in ("src", "tests"):
-        shutil.copytree(HERE / "model-loader/gguf" / part, COPY / part)
-    (COPY / "tests/reference_models.rs").unlink()
-    (COPY / "Cargo.toml").write_text(CARGO)
+    shutil.rmtree(COPY / "src", ignore_errors=True)
+    (COPY / "src").mkdir(parents=True)
+    for part in ("broken.rs", "model_file.rs"):
+        shutil.copy(READER / "tests/support" / part, COPY / "src" / part)
+    (COPY / "Cargo.toml").write_text(MANIFEST)
     shutil.copy(HERE / "Cargo.lock", COPY / "Cargo.lock")
-    wrong, names = failing(cargo)
-    if wrong or not names:
-        sys.exit("the table fails without a mutant")
-    killed_by = {}
-    for number, (file, *changes) in enumerate(MUTANTS, 1):
-        path = COPY / "src" / file
-        source = path.read_text()
-        mutant = source
-        for old, new in zip(changes[::2], changes[1::2]):
-            if mutant.count(old) != 1:
-                sys.exit(f"{file} has this {mutant.count(old)} times; mend the list of this script:\n{old}")
-            mutant = mutant.replace(old, new)
-        path.write_text(mutant)
-        wrong, _ = failing(cargo)
-        path.write_text(source)
-        print(f"{number:3}/{len(MUTANTS)} {file}: {changes[0].splitlines()[0][:70]}: {len(wrong)} files fail", flush=True)
-        if not wrong:
+    # Number 0 is the reader as it is.
+    mutants = [("", ()), *((file, changes) for file, *changes in MUTANTS)]
+    for number, (file, changes) in enumerate(mutants):
+        write_reader(number, file, changes)
+    numbers = range(len(mutants))
+    modules = "\n".join(f"mod m{number};" for number in numbers)
+    readers = ", ".join(f"verdict!(m{number})" for number in numbers)
+    (COPY / "src/main.rs").write_text(MAIN % {"modules": modules, "readers": readers})
+    run = subprocess.run([*cargo, "run", "--offline", "--quiet"], cwd=COPY, capture_output=True, text=True, check=False)
+    if run.returncode != 0:
+        sys.exit(f"the mutants do not run:\n{run.stderr}")
+    files = re.findall(r"^FILE (.*)$", run.stdout, re.MULTILINE)
+    missed = [(int(number), name) for number, name in re.findall(r"^MISSED (\d+) (.*)$", run.stdout, re.MULTILINE)]
+    for number, (file, changes) in list(enumerate(mutants))[1:]:
+        count = sum(1 for other, _ in missed if other == number)
+        print(f"{number:3} {file}, without `{changes[0].splitlines()[0].strip()[:80]}`: {count} files of the table fail")
+        if count == 0:
             sys.exit("no file notices that this check is gone")
-        for name in wrong:
-            killed_by.setdefault(name, []).append(number)
-    unproven = names - set(killed_by)
+    if any(number == 0 for number, _ in missed):
+        sys.exit("the table fails without a mutant")
+    unproven = set(files) - {name for _, name in missed}
     if unproven:
         sys.exit("these files fail for no mutant: " + "; ".join(sorted(unproven)))
-    print(f"{len(MUTANTS)} checks taken out one by one; each of {len(names)} broken files failed without the check that it names")
+    print(f"{len(MUTANTS)} checks taken out one by one: each is missed by a file, and each of {len(files)} broken files misses one")
 
 
 main()

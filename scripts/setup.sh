@@ -103,6 +103,11 @@ else
 fi
 need cc gcc libc6-dev
 need clang-19 clang-19
+# libFuzzer and the sanitizers' runtimes.
+if ! [ -f "$(clang-19 -print-file-name="libclang_rt.fuzzer-$(uname -m).a" 2>/dev/null)" ]; then
+    say "missing: clang's runtime libraries"
+    PACKAGES="$PACKAGES libclang-rt-19-dev"
+fi
 need ld.lld-19 lld-19
 need llvm-objdump-19 llvm-19
 need dtc device-tree-compiler

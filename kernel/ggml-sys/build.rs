@@ -68,6 +68,7 @@ fn sanitizer_options(build: &mut cc::Build, sanitizers: &str) {
         .flag(format!("-fsanitize={sanitizers}"))
         .flag("-fno-sanitize-recover=all")
         .flag("-fno-omit-frame-pointer")
+        .define("BARELLAMA_SANITIZE", None)
         .opt_level(1)
         .debug(true);
 }

@@ -46,3 +46,22 @@ uint64_t barellama_ggml_block(uint32_t type) {
         default: return 0;
     }
 }
+
+#ifdef BARELLAMA_SANITIZE
+// Sanitized code keeps functions that nothing calls, and with them what they call: ggml's own rows and names.
+
+size_t ggml_row_size(enum ggml_type type, int64_t elements) {
+    (void) type;
+    (void) elements;
+    ggml_abort(__FILE__, __LINE__, "never called");
+}
+
+size_t ggml_type_size(enum ggml_type type) {
+    return ggml_row_size(type, 0);
+}
+
+const char *ggml_type_name(enum ggml_type type) {
+    (void) type;
+    ggml_abort(__FILE__, __LINE__, "never called");
+}
+#endif
