@@ -10,4 +10,10 @@ pub mod calls;
 pub mod main_thread;
 pub mod memory;
 pub mod team;
+mod wake_flags;
 pub mod worker;
+
+/// What [`wake_flags`] is built on; `tests/interleavings` gives it loom's.
+mod atomics {
+    pub use core::sync::atomic::{AtomicBool, Ordering};
+}

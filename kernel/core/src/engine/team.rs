@@ -10,6 +10,7 @@ use barellama_arch::syndrome::{self, Syndrome};
 use barellama_arch::user::UserContext;
 use spin::Mutex;
 
+use super::wake_flags::WakeFlags;
 use crate::interrupt;
 
 /// The one team.
@@ -32,7 +33,7 @@ pub struct Team {
     entry: AtomicU64,
     cores: AtomicU32,
     is_idle: [AtomicBool; CORES_MAX],
-    wake_pending: [AtomicBool; CORES_MAX],
+    wake_flags: WakeFlags<CORES_MAX>,
     /// Where each core was when it last left EL0 by an interrupt: what a late step is reported with.
     last_pc: [AtomicU64; CORES_MAX],
     fault: Mutex<Option<CapturedFault>>,
@@ -46,7 +47,7 @@ impl Team {
             entry: AtomicU64::new(0),
             cores: AtomicU32::new(1),
             is_idle: [const { AtomicBool::new(true) }; CORES_MAX],
-            wake_pending: [const { AtomicBool::new(false) }; CORES_MAX],
+            wake_flags: WakeFlags::new([const { AtomicBool::new(false) }; CORES_MAX]),
             last_pc: [const { AtomicU64::new(0) }; CORES_MAX],
             fault: Mutex::new(None),
         }
@@ -54,8 +55,8 @@ impl Team {
 
     /// Starts the engine on cores 1 to `cores - 1`; core 0 enters by itself. All cores must be idle.
     pub fn start(&self, entry: u64, cores: usize) {
+        self.wake_flags.clear();
         for core in 0..CORES_MAX {
-            self.wake_pending[core].store(false, Ordering::Relaxed);
             self.last_pc[core].store(0, Ordering::Relaxed);
         }
         for core in 1..cores.min(CORES_MAX) {
@@ -125,9 +126,7 @@ impl Team {
     /// Wakes parked cores. The flag is set before the interrupt is sent, so that a core that is just going to sleep sees one or
     /// the other.
     pub fn wake(&self, core_mask: u32, from: usize) {
-        for core in (0..CORES_MAX).filter(|core| core_mask & (1 << core) != 0) {
-            self.wake_pending[core].store(true, Ordering::Release);
-        }
+        self.wake_flags.set(core_mask);
         let targets = core_mask & others(from);
         if targets != 0 {
             interrupt::wake(targets);
@@ -136,7 +135,7 @@ impl Team {
 
     /// Takes the wake-up of a core, if there is one.
     pub fn take_wake(&self, core: usize) -> bool {
-        self.wake_pending[core].swap(false, Ordering::AcqRel)
+        self.wake_flags.take(core)
     }
 
     /// Notes a fault that the processor raised and asks for the stop. The first one counts.

@@ -11,8 +11,8 @@ pub mod half;
 pub mod inputs;
 pub mod kv_cache;
 pub mod linear;
-mod roster;
 pub mod rope;
+mod roster;
 // Lends a closure and parts of buffers to other cores.
 #[allow(unsafe_code)]
 pub mod team;

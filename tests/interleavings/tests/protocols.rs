@@ -1,0 +1,180 @@
+//! Fork, join, park and wake in every interleaving of up to three cores.
+//!
+//! The files are those that ship. Around them stands what the kernel does for `park` and `wake`: flags, and an interrupt that stays
+//! pending until it is taken, as the processor's does. A lost wake-up shows as a deadlock, a missing ordering as a data race on the
+//! task. loom treats SeqCst accesses as acquire and release, so what passes here rests on the fences alone.
+
+#[path = "../../../kernel/engine/src/compute/roster.rs"]
+#[allow(missing_docs, reason = "documented where it ships")]
+mod roster;
+#[allow(dead_code, reason = "the flags are cleared while no core runs")]
+#[path = "../../../kernel/core/src/engine/wake_flags.rs"]
+mod wake_flags;
+
+mod atomics {
+    pub use loom::hint::spin_loop;
+    pub use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+}
+
+use loom::cell::UnsafeCell;
+use loom::sync::{Arc, Condvar, Mutex};
+use loom::thread;
+
+use atomics::{AtomicBool, AtomicU32, Ordering};
+use roster::{Roster, Sleep};
+use wake_flags::WakeFlags;
+
+const CORES: usize = 3;
+
+/// The kernel's side, and the interrupt of each core.
+struct Kernel {
+    flags: WakeFlags<CORES>,
+    interrupts: [(Mutex<bool>, Condvar); CORES],
+}
+
+impl Kernel {
+    fn new() -> Self {
+        let flags = WakeFlags::new(std::array::from_fn(|_| AtomicBool::new(false)));
+        Self { flags, interrupts: std::array::from_fn(|_| (Mutex::new(false), Condvar::new())) }
+    }
+}
+
+/// The kernel as one core calls it.
+struct Core<'k> {
+    kernel: &'k Kernel,
+    core: usize,
+}
+
+impl Sleep for Core<'_> {
+    fn park(&self, word: &AtomicU32, expected: u32) {
+        // `worker::park` and `calls::may_leave_park`: the look with interrupts masked, then a sleep that a pending interrupt ends.
+        let (pending, arrived) = &self.kernel.interrupts[self.core];
+        loop {
+            let word = word.load(Ordering::Relaxed);
+            if self.kernel.flags.take(self.core) || word != expected {
+                return;
+            }
+            let mut pending = pending.lock().unwrap();
+            while !*pending {
+                pending = arrived.wait(pending).unwrap();
+            }
+            *pending = false;
+        }
+    }
+
+    fn wake(&self, cores: u32) {
+        self.kernel.flags.set(cores);
+        for (core, (pending, arrived)) in self.kernel.interrupts.iter().enumerate() {
+            if cores & (1 << core) != 0 {
+                *pending.lock().unwrap() = true;
+                arrived.notify_one();
+            }
+        }
+    }
+}
+
+/// A team whose task is a number that core 0 writes and the others read.
+struct Team {
+    roster: Roster,
+    task: UnsafeCell<u32>,
+    done: AtomicU32,
+    kernel: Kernel,
+}
+
+fn team() -> Arc<Team> {
+    let roster = Roster::new(AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0), 0);
+    Arc::new(Team { roster, task: UnsafeCell::new(0), done: AtomicU32::new(0), kernel: Kernel::new() })
+}
+
+impl Team {
+    /// What `compute::team::Team::work` does, for at most so many tasks.
+    fn work(&self, core: usize, tasks: u32) {
+        let sleep = Core { kernel: &self.kernel, core };
+        let mut seen = 0;
+        while seen < tasks {
+            seen = self.roster.wait(&sleep, core, seen);
+            if self.roster.join(core) {
+                // SAFETY: loom checks that nobody writes meanwhile.
+                let task = self.task.with(|task| unsafe { *task });
+                assert!(task != 0, "a task that is open is there");
+                self.done.fetch_add(1, Ordering::Relaxed);
+                self.roster.leave(&sleep);
+            }
+        }
+    }
+
+    /// What `compute::team::Team::run` does; returns how many cores took part.
+    fn run(&self, number: u32, others: u32) -> u32 {
+        let sleep = Core { kernel: &self.kernel, core: 0 };
+        // SAFETY: loom checks that nobody reads meanwhile.
+        self.task.with_mut(|task| unsafe { *task = number });
+        self.roster.open(&sleep, others);
+        self.roster.close(&sleep);
+        // SAFETY: as above; the task is over.
+        self.task.with_mut(|task| unsafe { *task = 0 });
+        self.done.swap(0, Ordering::Relaxed)
+    }
+}
+
+/// Bounds the number of times that a thread is interrupted where the whole is too much; the README says which.
+fn model(preemptions: Option<usize>, body: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = preemptions;
+    builder.check(body);
+}
+
+#[test]
+fn two_cores_share_two_tasks_and_nobody_sleeps_for_ever() {
+    model(Some(3), || {
+        let team = team();
+        let worker = {
+            let team = team.clone();
+            thread::spawn(move || team.work(1, 2))
+        };
+        assert!(team.run(1, 1) <= 1);
+        assert!(team.run(2, 1) <= 1);
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn three_cores_share_a_task() {
+    model(Some(2), || {
+        let team = team();
+        let workers = [1, 2].map(|core| {
+            let team = team.clone();
+            thread::spawn(move || team.work(core, 1))
+        });
+        assert!(team.run(1, 2) <= 2);
+        for worker in workers {
+            worker.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_core_that_is_not_wanted_stays_out() {
+    model(Some(3), || {
+        let team = team();
+        let worker = {
+            let team = team.clone();
+            thread::spawn(move || team.work(2, 1))
+        };
+        assert_eq!(team.run(1, 1), 0);
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn a_wake_up_that_comes_before_the_sleep_is_not_lost() {
+    model(None, || {
+        let kernel = Arc::new(Kernel::new());
+        let word = Arc::new(AtomicU32::new(0));
+        let sleeper = {
+            let (kernel, word) = (kernel.clone(), word.clone());
+            thread::spawn(move || Core { kernel: &kernel, core: 1 }.park(&word, 0))
+        };
+        Core { kernel: &kernel, core: 0 }.wake(0b10);
+        sleeper.join().unwrap();
+    });
+}
