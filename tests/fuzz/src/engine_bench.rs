@@ -13,6 +13,7 @@ use barellama_engine::compute::linear::{Arithmetic, RowLayout};
 use barellama_engine::compute::team::{Crew, Team};
 use barellama_engine::interleave::interleave_weights;
 use barellama_engine::kernel_calls::{Kernel, Work};
+use barellama_engine::kernels::Interleaving;
 use barellama_engine::machine::Machine;
 use barellama_engine::{prepare, serve};
 
@@ -126,9 +127,11 @@ pub fn open_and_serve(kernel: &CheckingKernel, file: &[u8]) -> bool {
     let bytes: &mut [u8] = &mut bytemuck::cast_slice_mut(&mut words)[..file.len()];
     let team = Team::new(1);
     let boot = BootInfo { arena_bytes: ARENA_BYTES as u64, cores: 1, sessions: 1, ..BootInfo::default() };
+    // As the processor would decide; here the length of the file does.
+    let order = Interleaving::ALL[file.len() / 32 % 2];
     let crew = Crew { team: &team, kernel, cores: 1 };
-    let prepared = interleave_weights(&crew, bytes).and_then(|()| {
-        prepare::prepare(kernel, &boot, bytes, Arithmetic::Product, RowLayout::Interleaved, &|| HEAP_BYTES)
+    let prepared = interleave_weights(&crew, order, bytes).and_then(|()| {
+        prepare::prepare(kernel, &boot, bytes, Arithmetic::Product, RowLayout::Interleaved(order), &|| HEAP_BYTES)
     });
     let prepared = match prepared {
         Ok(prepared) => prepared,
