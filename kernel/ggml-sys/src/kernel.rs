@@ -154,15 +154,20 @@ impl WeightKernel {
         self.activation
     }
 
+    /// Alignment of a row in bytes: blocks of an odd size, those of MXFP4, have no field wider than a byte.
+    const fn alignment(&self) -> usize {
+        if self.kind.block_bytes().is_multiple_of(2) { 2 } else { 1 }
+    }
+
     /// The product of a row of `elements` weights with as many activations.
     ///
     /// # Panics
-    /// If `row` or `activations` do not hold exactly `elements`, or are not aligned to 2 bytes and [`ActivationType::alignment`].
+    /// If `row` or `activations` do not hold exactly `elements`, or are not aligned for their fields.
     #[must_use]
     pub fn dot(&self, elements: usize, row: &[u8], activations: &[u8]) -> f32 {
         assert_eq!(self.kind.row_bytes(elements), Some(row.len()), "a row is whole blocks");
         assert_eq!(self.activation.row_bytes(elements), Some(activations.len()), "activations are whole blocks");
-        assert_aligned(row, 2);
+        assert_aligned(row, self.alignment());
         assert_aligned(activations, self.activation.alignment());
         let count = c_int::try_from(elements).unwrap_or(0);
         let mut sum = 0.0;
@@ -176,10 +181,10 @@ impl WeightKernel {
     /// The weights of a row as F32.
     ///
     /// # Panics
-    /// If `row` does not hold exactly `values.len()` weights or is not aligned to 2 bytes.
+    /// If `row` does not hold exactly `values.len()` weights or is not aligned to 2 bytes (MXFP4: any).
     pub fn dequantize(&self, row: &[u8], values: &mut [f32]) {
         assert_eq!(self.kind.row_bytes(values.len()), Some(row.len()), "a row is whole blocks");
-        assert_aligned(row, 2);
+        assert_aligned(row, self.alignment());
         // SAFETY: the function reads the blocks of `values.len()` weights, which is what `row` holds by the assertion, and writes as
         // many floats.
         unsafe { (self.dequantize)(row.as_ptr().cast(), values.as_mut_ptr(), values.len() as i64) };

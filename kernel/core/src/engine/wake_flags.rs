@@ -21,10 +21,11 @@ impl<const CORES: usize> WakeFlags<CORES> {
     }
 
     /// Sets the flags of cores; the interrupts are sent after it, so that a core that is just going to sleep sees one or the other.
+    /// Swapped as [`Self::take`] does, so that both have one order.
     pub fn set(&self, core_mask: u32) {
         for (core, flag) in self.pending.iter().enumerate() {
             if core_mask & (1 << core) != 0 {
-                flag.store(true, Ordering::Release);
+                flag.swap(true, Ordering::AcqRel);
             }
         }
     }

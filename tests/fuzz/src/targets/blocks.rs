@@ -7,8 +7,8 @@ use crate::input::Input;
 
 /// Most elements of a row.
 const ELEMENTS_MAX: usize = 1024;
-/// Activations up to this magnitude give finite products with finite weights of the same bound, in rows of that length.
-const MODERATE: f32 = 1e12;
+/// Weights and activations up to this magnitude give finite products: ggml keeps an activation block's scale and sum as binary16.
+const MODERATE: f32 = 1e3;
 
 /// A byte for the type, one for the length, then weights and activations; what is missing repeats what is there.
 pub fn run(data: &[u8]) {
