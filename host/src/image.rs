@@ -3,6 +3,7 @@
 //! ```text
 //! 0                  the kernel's loadable segments, at the distances they are linked at
 //! payload offset     "BARELAMA", length of the engine's ELF (u64, little-endian), the ELF
+//!                    on a multiple of 8 behind it: the names of its functions, see [`crate::symbols`]
 //! ```
 //!
 //! The payload offset is the linker symbol `__payload_start` minus the lowest linked address. The engine's ELF keeps only
@@ -17,6 +18,8 @@ use object::elf;
 use object::read::elf::{ElfFile64, ProgramHeader};
 use object::{Endianness, Object, ObjectSymbol};
 use thiserror::Error;
+
+use crate::symbols;
 
 /// What the payload starts with; the kernel looks for it.
 pub const PAYLOAD_MAGIC: &[u8; 8] = b"BARELAMA";
@@ -109,8 +112,10 @@ pub fn pack_files(kernel: &Path, engine: &Path, output: &Path) -> Result<Summary
 pub fn pack(kernel: &[u8], engine: &[u8]) -> Result<(Vec<u8>, Summary), ImageError> {
     let Kernel { mut image, payload_offset, window_bytes } = flatten(kernel)?;
     let kernel_bytes = image.len();
+    let symbols = engine_symbols(engine)?;
     let engine = strip(engine)?;
-    let payload_bytes = (PAYLOAD_MAGIC.len() + size_of::<u64>() + engine.len()) as u64;
+    let symbols_offset = (PAYLOAD_MAGIC.len() + size_of::<u64>() + engine.len()).next_multiple_of(8);
+    let payload_bytes = (symbols_offset + symbols.len()) as u64;
     if payload_bytes > window_bytes {
         return Err(ImageError::EngineTooLarge { payload: payload_bytes, window: window_bytes });
     }
@@ -118,6 +123,10 @@ pub fn pack(kernel: &[u8], engine: &[u8]) -> Result<(Vec<u8>, Summary), ImageErr
     image.extend_from_slice(PAYLOAD_MAGIC);
     image.extend_from_slice(&(engine.len() as u64).to_le_bytes());
     image.extend_from_slice(&engine);
+    if !symbols.is_empty() {
+        image.resize(payload_offset + symbols_offset, 0);
+        image.extend_from_slice(&symbols);
+    }
     let summary = Summary { kernel_bytes, engine_bytes: engine.len(), payload_offset, image_bytes: image.len() };
     Ok((image, summary))
 }
@@ -173,6 +182,12 @@ fn symbol_offset(file: &ElfFile64<'_, Endianness>, name: &'static str, base: u64
         .find(|symbol| symbol.name() == Ok(name))
         .map(|symbol| symbol.address().wrapping_sub(base))
         .ok_or(ImageError::NoPayloadSymbol(name))
+}
+
+/// The names of the engine's functions.
+fn engine_symbols(bytes: &[u8]) -> Result<Vec<u8>, ImageError> {
+    let not_elf = |error: object::Error| ImageError::NotElf("engine", error.to_string());
+    Ok(symbols::table(&ElfFile64::<Endianness>::parse(bytes).map_err(not_elf)?))
 }
 
 /// An ELF file without the sections that are not loaded: symbols, debug information.

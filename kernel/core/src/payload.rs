@@ -1,10 +1,12 @@
 //! The engine's ELF, which the build appends to the kernel's flat image.
 //!
-//! Layout: the magic `BARELAMA`, the length of the ELF as little-endian `u64`, the ELF. Pure: reads bytes, maps nothing.
+//! Layout: the magic `BARELAMA`, the length of the ELF as little-endian `u64`, the ELF, padding to a multiple of 8, [`crate::symbols`]. Pure: reads bytes, maps nothing.
 //! Source of the format: System V ABI, "ELF-64 Object File Format" version 1.5.
 
 use barellama_abi::layout::{ENGINE_BASE, ENGINE_END, PAGE_BYTES};
 use heapless::Vec;
+
+use crate::symbols::Symbols;
 
 /// The first bytes of the payload.
 pub const MAGIC: [u8; 8] = *b"BARELAMA";
@@ -90,6 +92,14 @@ impl<'a> EngineImage<'a> {
         let end = HEADER_BYTES.checked_add(length).ok_or(PayloadError::CutOff)?;
         parse_elf(window.get(HEADER_BYTES..end).ok_or(PayloadError::CutOff)?)
     }
+}
+
+/// The names of the engine's functions, which follow the ELF on the next multiple of 8 bytes; `None` if there are none.
+#[must_use]
+pub fn symbols(window: &[u8]) -> Option<Symbols<'_>> {
+    let length = usize::try_from(field_u64(window, MAGIC.len())?).ok()?;
+    let at = HEADER_BYTES.checked_add(length)?.checked_next_multiple_of(8)?;
+    Symbols::parse(window.get(at..)?)
 }
 
 fn parse_elf(elf: &[u8]) -> Result<EngineImage<'_>, PayloadError> {
