@@ -17,6 +17,8 @@ pub enum FaultKind {
     Instruction,
     /// A system-call number that is not on the list.
     UnknownCall,
+    /// More calls than the requests in flight can need.
+    CallBudget,
     /// The engine gave up itself (`brk`): its panic message is in the log.
     Panic,
     /// A step took longer than its budget.
@@ -28,6 +30,12 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
+    /// Whether the engine was too late, rather than wrong.
+    #[must_use]
+    pub const fn is_deadline(self) -> bool {
+        matches!(self, Self::StepDeadline | Self::RequestDeadline)
+    }
+
     /// A short name, the same in every report and test.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -38,6 +46,7 @@ impl FaultKind {
             Self::Alignment => "alignment",
             Self::Instruction => "instruction",
             Self::UnknownCall => "unknown-call",
+            Self::CallBudget => "call-budget",
             Self::Panic => "panic",
             Self::StepDeadline => "step-deadline",
             Self::RequestDeadline => "request-deadline",

@@ -10,7 +10,7 @@
 use crate::hook::Hook;
 use crate::syndrome::Syndrome;
 use crate::table_plan::{EMERGENCY_SLOT_BYTES, STACK_SLOT_BYTES};
-use crate::{cores, image};
+use crate::{cores, image, kept, masked};
 use barellama_abi::layout::CORES_MAX;
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
@@ -83,6 +83,9 @@ pub struct ReportWriter;
 
 impl Write for ReportWriter {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        if IS_REPORTING.iter().any(|flag| flag.load(Ordering::Relaxed)) {
+            kept::push(text.as_bytes());
+        }
         let Some(write) = REPORT_WRITER.get() else { return Ok(()) };
         for byte in text.bytes() {
             if byte == b'\n' {
@@ -130,8 +133,12 @@ extern "C" fn kernel_fault(frame: &mut FaultFrame) {
 }
 
 extern "C" fn kernel_interrupt() {
+    masked::begin();
     match INTERRUPT_HANDLER.get() {
-        Some(handle) => handle(cores::current()),
+        Some(handle) => {
+            handle(cores::current());
+            masked::end();
+        }
         None => panic!("an interrupt came before its handler was set"),
     }
 }
@@ -173,6 +180,7 @@ fn begin_report() {
         let _ = writeln!(ReportWriter, "\nkernel fault inside a fault report: this core stops");
         stop_core();
     }
+    kept::begin();
 }
 
 fn finish_report() -> ! {

@@ -1,5 +1,6 @@
 //! The interrupt mask of this core.
 
+use crate::masked;
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{DAIF, Readable};
 
@@ -14,6 +15,7 @@ pub struct MaskGuard {
 impl Drop for MaskGuard {
     fn drop(&mut self) {
         if self.were_enabled {
+            masked::end();
             enable();
         }
     }
@@ -23,6 +25,9 @@ impl Drop for MaskGuard {
 pub fn mask() -> MaskGuard {
     let guard = MaskGuard { were_enabled: are_enabled(), core_bound: core::marker::PhantomData };
     disable();
+    if guard.were_enabled {
+        masked::begin();
+    }
     guard
 }
 
@@ -47,14 +52,20 @@ pub fn disable() {
 /// Lets the interrupts that are pending be handled, then masks IRQ again. The barrier in between matters: without a context
 /// synchronization a core may retire both writes to the mask before it takes the interrupt (Arm ARM D1.3.6).
 pub fn serve_pending() {
+    masked::end();
     enable();
     barrier::isb(barrier::SY);
     disable();
+    masked::begin();
 }
 
 /// Sleeps until an interrupt is pending, also while it is masked: with the mask on, a condition can be checked and slept upon
 /// without losing the wake-up in between. All earlier accesses are complete before the core sleeps.
 pub fn wait_for_interrupt() {
+    masked::end();
     barrier::dsb(barrier::SY);
     aarch64_cpu::asm::wfi();
+    if !are_enabled() {
+        masked::begin();
+    }
 }

@@ -41,6 +41,10 @@ mod image;
 #[cfg(target_os = "none")]
 pub mod interrupts;
 #[cfg(target_os = "none")]
+pub mod kept;
+#[cfg(target_os = "none")]
+pub mod masked;
+#[cfg(target_os = "none")]
 pub mod mmu;
 #[cfg(target_os = "none")]
 pub mod psci;

@@ -48,17 +48,15 @@ pub(crate) const TRANSLATION_CONTROL: u64 = {
     const HALF: u64 = 25 | 1 << 8 | 1 << 10 | 3 << 12;
     HALF | (HALF | 2 << 14) << 16
 };
-/// SCTLR_EL1: RES1 bits, MMU and caches on, stack alignment checks (SA, SA0), writable memory is never executable (WXN), EL0 may
-/// use `dc zva`, CTR_EL0 and WFE, but not WFI (Arm ARM D24.2.118).
+/// SCTLR_EL1: RES1 bits, MMU and caches on, stack alignment checks (SA, SA0), writable memory is never executable (WXN). The engine
+/// needs neither cache instructions (UCI, DZE), nor CTR_EL0 (UCT), nor WFE and WFI (nTWE, nTWI), nor the interrupt mask (UMA): at
+/// EL0 all of them trap (Arm ARM D24.2.118).
 pub(crate) const SYSTEM_CONTROL: u64 = 0x30D0_0800
     | 1          // M: MMU
     | 1 << 2     // C: data cache
     | 1 << 3     // SA: stack alignment check at EL1
     | 1 << 4     // SA0: and at EL0
     | 1 << 12    // I: instruction cache
-    | 1 << 14    // DZE: dc zva at EL0
-    | 1 << 15    // UCT: CTR_EL0 at EL0
-    | 1 << 18    // nTWE: WFE at EL0
     | 1 << 19; // WXN
 
 #[cfg(test)]
@@ -69,7 +67,9 @@ mod tests {
     fn control_registers_have_the_values_of_the_manual() {
         assert_eq!(TRANSLATION_CONTROL, 0xB519_3519);
         assert_eq!(SYSTEM_CONTROL & (1 << 1), 0, "unaligned accesses are allowed");
-        assert_eq!(SYSTEM_CONTROL & (1 << 16), 0, "WFI at EL0 traps");
+        for (bit, name) in [(9, "UMA"), (14, "DZE"), (15, "UCT"), (16, "nTWI"), (18, "nTWE"), (26, "UCI")] {
+            assert_eq!(SYSTEM_CONTROL & (1 << bit), 0, "{name}: EL0 has no use for it");
+        }
     }
 
     #[test]

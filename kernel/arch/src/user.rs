@@ -35,7 +35,7 @@ pub use entry::{reset_vector_state, run};
 #[cfg(target_os = "none")]
 mod entry {
     use super::{Exit, UserContext};
-    use crate::interrupts;
+    use crate::{interrupts, masked};
     use crate::syndrome::Syndrome;
     use aarch64_cpu::registers::{ESR_EL1, FAR_EL1, Readable};
 
@@ -54,9 +54,11 @@ mod entry {
     pub fn run(context: &mut UserContext) -> Exit {
         context.flags &= FLAGS;
         let masked = interrupts::mask();
+        masked::end();
         // SAFETY: (1) the context is exclusive for the call, which only reads and writes its fields (offsets checked below);
         // (2) interrupts are masked, as the assembly asks; (3) EL0 reaches only what TTBR0 maps for it.
         let cause = unsafe { enter_user(core::ptr::from_mut(context)) };
+        masked::begin();
         // Read before interrupts come back: a later exception would overwrite them.
         let syndrome = Syndrome { esr: ESR_EL1.get(), far: FAR_EL1.get(), elr: context.pc };
         drop(masked);

@@ -21,7 +21,7 @@ use crate::platform::{Clock, Machine, PhysicalRange};
 use crate::requests::RequestTable;
 use crate::serial::{self, SerialWriter};
 use crate::watchdog::Feeder;
-use crate::{heap, interrupt, logging};
+use crate::{heap, interrupt, last_run, logging, protection};
 
 /// How long the other cores have to come up.
 const CHECK_IN_NS: u64 = 100_000_000;
@@ -50,6 +50,8 @@ pub fn start(mut machine: Machine, facts: &BootFacts) -> ! {
     let console = Console::new(SerialWriter(serial));
     let mut free = plan_memory(&machine);
     let engine = map_engine(&mut free);
+    protection::note(0);
+    last_run::reboot_after_faults(machine.power);
     interrupts::enable();
 
     let machine_facts = MachineFacts::new(&machine, core_count);
@@ -77,6 +79,7 @@ pub fn start(mut machine: Machine, facts: &BootFacts) -> ! {
         Some(NoEngine::Memory(error)) => kernel.say(format_args!("The engine could not be set up: {error}.")),
         None => {}
     }
+    kernel.tell_last_run();
     logging::keep_boot();
     kernel.open_console();
     log::info!("kernel entry to prompt: {} us", timer::now_ns() / 1000);
@@ -119,15 +122,6 @@ fn map_engine(free: &mut FreeMemory) -> Result<EngineMemory, NoEngine> {
     EngineMemory::map(image, free).map_err(NoEngine::Memory)
 }
 
-/// Whether the kernel's own accesses to the engine's memory fault.
-fn access_never_name() -> &'static str {
-    match registers::privileged_access_never() {
-        Some(true) => "on",
-        Some(false) => "off",
-        None => "this core has none",
-    }
-}
-
 fn print_banner(facts: &MachineFacts, console: &Console, boot: &BootFacts, arm_hz: Option<u32>) {
     let banner = BannerFacts {
         version: env!("CARGO_PKG_VERSION"),
@@ -144,5 +138,5 @@ fn print_banner(facts: &MachineFacts, console: &Console, boot: &BootFacts, arm_h
     // The serial line takes everything.
     let _ = report::banner(&banner, &mut out);
     log::info!("loaded at {:#x}, entered at EL{}, MIDR {:#x}", boot.load_address, boot.entry_level, boot.midr);
-    log::info!("last reset: {}, PAN: {}", facts.power.reset_cause().name(), access_never_name());
+    log::info!("last reset: {}, PAN: {}", facts.power.reset_cause().name(), protection::pan_name(registers::privileged_access_never()));
 }

@@ -4,7 +4,7 @@ use core::fmt::{self, Write};
 
 use barellama_abi::layout::REQUEST_SLOT_BYTES;
 use barellama_abi::outcome::{Outcome, StopReason};
-use barellama_abi::request::{RecordKind, RequestHeader, RequestKind, RequestWriter, SlotFull};
+use barellama_abi::request::{RecordKind, Request, RequestHeader, RequestKind, RequestWriter, SlotFull};
 use barellama_abi::syscall::EmitKind;
 use barellama_arch::timer;
 use barellama_shell::command::{self, Command, RenderSubject};
@@ -14,6 +14,8 @@ use barellama_shell::report;
 use barellama_shell::settings::{Applies, Settings, Source};
 use static_cell::ConstStaticCell;
 
+use crate::call_budget;
+use crate::engine::calls;
 use crate::kernel_loop::Kernel;
 use crate::lifecycle::Life;
 use crate::loading::Asker;
@@ -281,6 +283,8 @@ impl Kernel {
         let memory = self.engine.memory.as_ref().ok_or(Refusal::NotReady)?;
         let written = write(self.console.staging, id, self.console.settings, self.console.conversation);
         let length = written.map_err(|SlotFull| Refusal::TooLong)?;
+        let max_tokens = Request::parse(self.console.staging).map_or(0, |request| request.header().max_tokens);
+        calls::BUDGET.add(call_budget::for_request(length, max_tokens));
         memory.write_request(slot, &self.console.staging[..length]).map_err(|_| Refusal::NotReady)?;
         let deadline_ms = deadline_ms.unwrap_or(self.console.settings.request_deadline_ms);
         let deadline_ns = (deadline_ms != 0).then(|| timer::now_ns() + u64::from(deadline_ms) * 1_000_000);

@@ -62,6 +62,7 @@ impl Kernel {
             has_worked |= self.step_mcp();
             has_worked |= self.mcp.tell_console_log(self.serial);
             self.check_time();
+            self.serial.end_round();
             has_worked |= self.run_engine();
             if !has_worked {
                 self.sleep();
@@ -104,10 +105,9 @@ impl Kernel {
         match self.engine.main.run() {
             Left::Interrupted => {}
             Left::Call(arguments) => self.serve(&arguments),
-            Left::UnknownCall => {
+            Left::BadCall(kind) => {
                 let request_id = self.request_in_flight();
-                let context = self.engine.main.context();
-                TEAM.raise_kind(0, barellama_abi::fault::FaultKind::UnknownCall, context, request_id);
+                TEAM.raise_kind(0, kind, self.engine.main.context(), request_id);
             }
             Left::Fault(syndrome) => {
                 let request_id = self.request_in_flight();

@@ -4,7 +4,7 @@
 //! - [`boot`]: from the recognised board to the prompt.
 //! - [`kernel_loop`]: the one loop of core 0, with [`loading`], [`console`], [`mcp`], [`serving`], [`lifecycle`] and [`autorun`] as its parts.
 //! - [`engine`]: the program at EL0 as the kernel sees it; [`integrity`]: whether it left the kernel as it was.
-//! - [`memory_plan`], [`payload`], [`requests`], [`log_ring`], [`led`], [`facts`]: pure, tested on the PC.
+//! - [`memory_plan`], [`payload`], [`requests`], [`call_budget`], [`rate`], [`symbols`], [`log_ring`], [`led`], [`facts`]: pure, tested on the PC.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -12,6 +12,7 @@
 pub mod autorun;
 #[cfg(target_os = "none")]
 pub mod boot;
+pub mod call_budget;
 #[cfg(target_os = "none")]
 pub mod console;
 #[cfg(target_os = "none")]
@@ -27,6 +28,8 @@ pub mod interrupt;
 pub mod kernel_loop;
 pub mod led;
 #[cfg(target_os = "none")]
+pub mod last_run;
+#[cfg(target_os = "none")]
 pub mod lifecycle;
 #[cfg(target_os = "none")]
 pub mod loading;
@@ -38,11 +41,17 @@ pub mod mcp;
 pub mod memory_plan;
 pub mod payload;
 pub mod platform;
+#[cfg(target_os = "none")]
+pub mod protection;
+pub mod rate;
 pub mod requests;
+#[cfg(target_os = "none")]
+pub mod response;
 #[cfg(target_os = "none")]
 pub mod serial;
 #[cfg(target_os = "none")]
 pub mod serving;
+pub mod symbols;
 #[cfg(target_os = "none")]
 pub mod tables;
 pub mod watchdog;

@@ -2,18 +2,22 @@
 
 use barellama_abi::boot_info::BootInfo;
 use barellama_abi::fault::FaultKind;
+use barellama_abi::layout::Region;
 use barellama_abi::outcome::{Outcome, StopReason};
-use barellama_arch::{registers, timer};
+use barellama_arch::{mmu, registers, timer};
 use barellama_shell::report::{self, Consequence, FaultFacts, Registers};
 use heapless::Deque;
 
-use crate::engine::main_thread::MainThread;
+use crate::call_budget;
+use crate::engine::{backtrace, calls};
+use crate::engine::main_thread::{MainThread, State};
 use crate::engine::memory::{EngineMemory, ModelMapping};
 use crate::engine::team::{CapturedFault, TEAM};
 use crate::integrity::Sums;
 use crate::interrupt;
 use crate::kernel_loop::Kernel;
 use crate::led::Signal;
+use crate::payload;
 use crate::requests::Overdue;
 
 /// How far the engine is.
@@ -209,6 +213,7 @@ impl Kernel {
         if !model.is_sealed() {
             self.engine.sums = Some(Sums::take(Some(model)));
         }
+        calls::BUDGET.set(call_budget::PREPARATION_UNITS);
         self.engine.life = Life::Preparing;
         self.engine.prepare_progress_ns = timer::now_ns();
         TEAM.start(memory.entry(), self.engine.cores);
@@ -226,6 +231,14 @@ impl Kernel {
             return false;
         }
         let Some(mut fault) = TEAM.take_fault() else { return false };
+        if fault.report.kind.is_deadline()
+            && let Some(context) = TEAM.left_context(fault.report.core as usize)
+        {
+            // What a late worker was at is known now that it left.
+            fault.report.elr_el1 = context.pc;
+            fault.report.region = Region::of(context.pc);
+            fault.context = context;
+        }
         if fault.report.request_id == 0 {
             // Cores 1 to 3 do not know the requests: the table is core 0's.
             fault.report.request_id = self.request_in_flight();
@@ -273,10 +286,14 @@ impl Kernel {
             None if is_prepare_late => (FaultKind::StepDeadline, 0),
             None => return,
         };
-        for (core, pc) in TEAM.last_pcs().iter().enumerate() {
-            log::warn!("late step: core {core} was last seen at {pc:#x}");
-        }
-        TEAM.raise_kind(0, kind, self.engine.main.context(), request_id);
+        let is_main_busy = matches!(self.engine.main.state(), State::Runnable);
+        TEAM.note_parked(0, !is_main_busy);
+        TEAM.raise_late(self.late_core(), kind, self.engine.main.context(), request_id);
+    }
+
+    /// The core that the others wait for: the first one that does not sleep in a call. Core 0 if none stands out.
+    fn late_core(&self) -> usize {
+        (0..self.engine.cores).find(|core| !TEAM.is_parked(*core)).unwrap_or(0)
     }
 
     /// Writes the control words of the slots that were asked to stop.
@@ -316,7 +333,23 @@ impl Kernel {
         let registers = registers_of(fault);
         let facts = FaultFacts { report, registers: Some(&registers), consequence };
         self.print(|out| report::fault(&facts, out));
+        self.print_whereabouts(fault);
         self.engine.fault_log.push(fault.clone(), consequence);
+    }
+
+    /// Where the engine was: each core after a missed deadline, and the calls that led there.
+    fn print_whereabouts(&mut self, fault: &CapturedFault) {
+        let cores = if fault.report.kind.is_deadline() { self.engine.cores } else { 0 };
+        let main_pc = self.engine.main.context().pc;
+        let symbols = mmu::payload().and_then(payload::symbols);
+        self.print(|out| {
+            for core in 0..cores {
+                let pc = TEAM.left_context(core).map_or(main_pc, |context| context.pc);
+                let state = if TEAM.is_parked(core) { "parked" } else { "running" };
+                write!(out, "    core {core} {state} at {pc:#x}\r\n")?;
+            }
+            backtrace::write(fault.report.core as usize, &fault.context, symbols.as_ref(), out)
+        });
     }
 
     /// The part of the kernel's memory that is not what it was; `None` if all is well or nothing is known yet.

@@ -78,6 +78,21 @@ pub fn write(out: &mut dyn fmt::Write) -> fmt::Result {
     write_from(&copy_to, out)
 }
 
+/// Hands the last bytes of the ring to `take`, unless the ring is in use by whom a fault interrupted.
+pub fn hand_over(bytes_max: usize, take: fn(&[u8])) {
+    let Some(ring) = RING.try_lock() else { return };
+    let mut offset = ring.len().saturating_sub(bytes_max);
+    let mut part = [0; 256];
+    loop {
+        let count = ring.copy_to(offset, &mut part);
+        if count == 0 {
+            return;
+        }
+        take(&part[..count]);
+        offset += count;
+    }
+}
+
 /// Keeps what was logged so far as the log of the boot.
 pub fn keep_boot() {
     let mut boot = BOOT.lock();

@@ -8,6 +8,7 @@ use heapless::Deque;
 use spin::{Mutex, Once};
 
 use crate::platform::{Console, ReceivedByte};
+use crate::response::Response;
 
 /// Bytes that may wait to be read by the kernel loop: at 921600 bit/s it has 177 ms to come round.
 const RECEIVE_BYTES: usize = 16 << 10;
@@ -19,7 +20,12 @@ const BYTES_PER_INTERRUPT: usize = 64;
 
 static SERIAL: Once<Serial> = Once::new();
 /// Apart from the rest, so that so much memory never lies on a stack.
-static RINGS: Mutex<Rings> = Mutex::new(Rings { receive: Deque::new(), transmit: Deque::new(), received_ns: 0 });
+static RINGS: Mutex<Rings> = Mutex::new(Rings {
+    receive: Deque::new(),
+    transmit: Deque::new(),
+    received_ns: 0,
+    response: Response::new(),
+});
 
 /// The serial line.
 pub struct Serial {
@@ -35,6 +41,7 @@ struct Rings {
     transmit: Deque<u8, TRANSMIT_BYTES>,
     /// When a byte last came while none waited.
     received_ns: u64,
+    response: Response,
 }
 
 /// Takes the board's console into use. The first call counts.
@@ -67,7 +74,11 @@ impl Serial {
     pub fn read(&self) -> Option<u8> {
         self.with_rings(|rings| {
             self.take_received(rings);
-            rings.receive.pop_front()
+            let byte = rings.receive.pop_front();
+            if byte.is_some() {
+                rings.response.take_in_hand();
+            }
+            byte
         })
     }
 
@@ -95,6 +106,7 @@ impl Serial {
         while !rest.is_empty() {
             let count = self.with_rings(|rings| {
                 let count = rest.len().min(rings.transmit.capacity() - rings.transmit.len()).min(BYTES_PER_INTERRUPT);
+                rings.response.answer_behind(rings.transmit.len());
                 for byte in &rest[..count] {
                     // Cannot fail: `count` is at most the room there is.
                     let _ = rings.transmit.push_back(*byte);
@@ -104,6 +116,16 @@ impl Serial {
             });
             rest = &rest[count..];
         }
+    }
+
+    /// The kernel loop has done what received bytes asked for at once: those that got no answer are not waited for.
+    pub fn end_round(&self) {
+        self.with_rings(|rings| rings.response.give_up());
+    }
+
+    /// Longest time from a received byte to the first byte of its answer in the UART, in nanoseconds, and how many were answered.
+    pub fn longest_response_ns(&self) -> (u64, u64) {
+        self.with_rings(|rings| rings.response.longest_ns())
     }
 
     /// How many bytes wait for the wire.
@@ -173,6 +195,7 @@ impl Serial {
             if rings.receive.is_empty() {
                 rings.received_ns = timer::now_ns();
             }
+            rings.response.note_received();
             // Cannot fail: there is room.
             let _ = rings.receive.push_back(byte);
         }
@@ -185,6 +208,7 @@ impl Serial {
                 break;
             }
             rings.transmit.pop_front();
+            rings.response.note_sent();
         }
         self.console.set_transmit_interrupt(!rings.transmit.is_empty());
     }

@@ -5,6 +5,7 @@ use barellama_abi::outcome::{Outcome, StopReason};
 use barellama_abi::syscall::{Call, CallError, EMIT_BYTES_MAX, EmitKind, Phase, WAIT_BLOCK, WAIT_POLL};
 use barellama_arch::timer;
 
+use crate::call_budget;
 use crate::engine::calls::{self, Arguments};
 use crate::engine::main_thread::State;
 use crate::integrity::Sums;
@@ -74,6 +75,9 @@ impl Kernel {
         }
         let text = core::str::from_utf8(bytes).map_err(|_| CallError::BadArgument)?;
         if id == PREPARATION {
+            if self.engine.life != Life::Preparing {
+                return Err(CallError::NotAllowed);
+            }
             self.deliver_report(kind, text);
             return Ok(());
         }
@@ -106,6 +110,7 @@ impl Kernel {
             return;
         }
         self.engine.life = Life::Ready;
+        calls::BUDGET.set(call_budget::IDLE_UNITS);
         self.say(format_args!("Ready."));
         self.note_model_ready();
         self.end_load(true);
@@ -141,6 +146,9 @@ impl Kernel {
         }
         let id = u32::try_from(id).map_err(|_| CallError::UnknownRequest)?;
         let entry = self.requests.finish(id).ok_or(CallError::UnknownRequest)?;
+        if self.requests.is_empty() {
+            calls::BUDGET.set(call_budget::IDLE_UNITS);
+        }
         self.end_request(&entry, &outcome);
         Ok(0)
     }

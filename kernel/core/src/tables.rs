@@ -2,12 +2,12 @@
 
 use barellama_abi::layout::{ARENA_BASE, CORES_MAX, MODEL_BASE, RINGS_BASE, STACK_BYTES, stack_top};
 use barellama_abi::syscall::Call;
-use barellama_arch::{mmu, timer};
+use barellama_arch::{masked, mmu, timer};
 use barellama_shell::report::{self, Access, MemoryRow, ModelFacts, StatusFacts};
 use heapless::Vec;
 
 use crate::engine::calls;
-use crate::heap;
+use crate::{heap, protection};
 use crate::kernel_loop::Kernel;
 use crate::lifecycle::Life;
 use crate::payload::SegmentAccess;
@@ -49,7 +49,7 @@ impl Kernel {
             heap_used_bytes: pool.used_bytes as u64,
             heap_peak_bytes: pool.peak_bytes as u64,
             heap_bytes: pool.bytes as u64,
-            longest_masked_ns: None,
+            longest_masked_ns: Some(masked::longest_ns()),
         };
         let mut out = self.console.out;
         self.console.editor.before_output(&mut out);
@@ -64,6 +64,7 @@ impl Kernel {
         let [kernel, user] = mmu::scan_tables();
         let changed = self.changed_part();
         let sums = self.engine.sums;
+        let serial = self.serial;
         self.print(|out| {
             write!(out, "system calls ")?;
             for (number, count) in calls::counts().into_iter().enumerate() {
@@ -85,6 +86,9 @@ impl Kernel {
                 "             for EL0 in the kernel's half {}, for EL1 to execute in the engine's half {}\r\n",
                 kernel.for_user, user.kernel_executable
             )?;
+            let (response_ns, answers) = serial.longest_response_ns();
+            write!(out, "response     after {} us at most, of {answers} answers\r\n", response_ns.div_ceil(1000))?;
+            protection::write(out)?;
             match (sums, changed) {
                 (None, _) => out.write_str("integrity    not known before a model is mapped\r\n"),
                 (Some(sums), None) => write!(out, "integrity    unchanged, {:016x}\r\n", sums.total()),

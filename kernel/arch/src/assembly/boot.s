@@ -201,11 +201,14 @@ build_tables:
     ret
 
 enable_mmu:
-    // EL0 and EL1 may use vector registers (the kernel does not); EL0 sees no counter and no timer.
+    // EL0 and EL1 may use vector registers (the kernel does not); EL0 sees no counter and no timer, no performance counter (the
+    // register is unknown after a reset, Arm ARM D24.5.13) and not the debugger's channel (MDSCR_EL1.TDCC).
     mov     x10, #(3 << 20)
     msr     cpacr_el1, x10
     msr     cntkctl_el1, xzr
-    msr     mdscr_el1, xzr
+    msr     pmuserenr_el0, xzr
+    mov     x10, #(1 << 12)
+    msr     mdscr_el1, x10
 
     dsb     sy
     tlbi    vmalle1

@@ -2,13 +2,24 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use barellama_abi::fault::FaultKind;
 use barellama_abi::syscall::{CALLS, Call, CallError, LOG_BYTES_MAX};
-use barellama_arch::timer;
+use barellama_arch::{interrupts, timer};
 use barellama_arch::user::UserContext;
 use barellama_arch::user_memory::{self, UserSlice};
+use spin::Mutex;
 
 use super::team::TEAM;
+use crate::call_budget::Budget;
+use crate::rate::{RateLimit, Verdict};
 
+/// What the engine may still ask for.
+pub static BUDGET: Budget = Budget::new();
+/// Lines that the engine may log a second, all cores together.
+const LOG_LINES_PER_SECOND: u32 = 200;
+const REFUSALS_PER_SECOND: u32 = 4;
+static LOG_LINES: Mutex<RateLimit> = Mutex::new(RateLimit::new(LOG_LINES_PER_SECOND));
+static REFUSALS: Mutex<RateLimit> = Mutex::new(RateLimit::new(REFUSALS_PER_SECOND));
 static COUNTS: [AtomicU64; CALLS] = [const { AtomicU64::new(0) }; CALLS];
 static REFUSED: AtomicU64 = AtomicU64::new(0);
 
@@ -21,24 +32,44 @@ pub struct Arguments {
     pub x: [u64; 4],
 }
 
-/// Reads a call from the registers and counts it; `None` if the number is not on the list.
-pub fn read(context: &UserContext) -> Option<Arguments> {
-    let call = Call::from_number(context.x[8])?;
+/// Reads a call from the registers, counts it and takes what it costs.
+///
+/// # Errors
+/// `UnknownCall` if the number is not on the list, `CallBudget` if nothing is left to pay with: faults, both of them.
+pub fn read(context: &UserContext) -> Result<Arguments, FaultKind> {
+    let call = Call::from_number(context.x[8]).ok_or(FaultKind::UnknownCall)?;
     COUNTS[call as usize].fetch_add(1, Ordering::Relaxed);
-    Some(Arguments { call, x: [context.x[0], context.x[1], context.x[2], context.x[3]] })
+    if !BUDGET.pay(call) {
+        return Err(FaultKind::CallBudget);
+    }
+    Ok(Arguments { call, x: [context.x[0], context.x[1], context.x[2], context.x[3]] })
 }
 
-/// Puts the result of a call into the registers.
-pub fn answer(context: &mut UserContext, result: Result<u64, CallError>) {
+/// Puts the result of a call into the registers. x8 still tells which call it was.
+pub fn answer(core: usize, context: &mut UserContext, result: Result<u64, CallError>) {
     context.x[0] = match result {
         Ok(value) => value,
         Err(error) => {
             if error != CallError::WouldBlock {
-                REFUSED.fetch_add(1, Ordering::Relaxed);
+                note_refusal(core, context, error);
             }
             error.to_register()
         }
     };
+}
+
+fn note_refusal(core: usize, context: &UserContext, error: CallError) {
+    REFUSED.fetch_add(1, Ordering::Relaxed);
+    if let Verdict::Log { dropped } = judge(&REFUSALS) {
+        let call = Call::from_number(context.x[8]).map_or("", Call::name);
+        log::warn!("call refused: {call} on core {core} at {:#x}: {error:?}; {dropped} before it", context.pc);
+    }
+}
+
+/// Masked, so that a core cannot be interrupted while others wait for the lock.
+fn judge(limit: &Mutex<RateLimit>) -> Verdict {
+    let _masked = interrupts::mask();
+    limit.lock().judge(timer::now_ns())
 }
 
 /// How often each call was made since the start, by number.
@@ -68,7 +99,11 @@ pub fn log(core: usize, arguments: &Arguments) -> Result<u64, CallError> {
         Ok(text) => text,
         Err(error) => core::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
     };
-    log::log!(level, "engine core {core}: {text}");
+    match judge(&LOG_LINES) {
+        Verdict::Log { dropped: 0 } => log::log!(level, "engine core {core}: {text}"),
+        Verdict::Log { dropped } => log::log!(level, "engine core {core}: {text} ({dropped} lines before it dropped)"),
+        Verdict::Drop => {}
+    }
     Ok(0)
 }
 

@@ -1,5 +1,6 @@
 //! Core 0 in the engine: entered between rounds of the kernel loop, left at every call and interrupt.
 
+use barellama_abi::fault::FaultKind;
 use barellama_arch::syndrome::Syndrome;
 use barellama_arch::user::{self, Exit, UserContext};
 
@@ -29,9 +30,9 @@ pub enum Left {
     Interrupted,
     /// A call on the list.
     Call(Arguments),
-    /// A call that is not on the list.
-    UnknownCall,
-    /// A fault.
+    /// A call that is a fault: not on the list, or not paid for.
+    BadCall(FaultKind),
+    /// A fault that the processor raised.
     Fault(Syndrome),
 }
 
@@ -79,7 +80,7 @@ impl MainThread {
         if let Ok((_, second)) = result {
             self.context.x[1] = second;
         }
-        calls::answer(&mut self.context, result.map(|(first, _)| first));
+        calls::answer(0, &mut self.context, result.map(|(first, _)| first));
         self.state = State::Runnable;
     }
 
@@ -90,7 +91,7 @@ impl MainThread {
                 TEAM.note_pc(0, self.context.pc);
                 Left::Interrupted
             }
-            Exit::Call => calls::read(&self.context).map_or(Left::UnknownCall, Left::Call),
+            Exit::Call => calls::read(&self.context).map_or_else(Left::BadCall, Left::Call),
             Exit::Fault(syndrome) => Left::Fault(syndrome),
         }
     }

@@ -36,6 +36,9 @@ pub struct Team {
     wake_flags: WakeFlags<CORES_MAX>,
     /// Where each core was when it last left EL0 by an interrupt: what a late step is reported with.
     last_pc: [AtomicU64; CORES_MAX],
+    is_parked: [AtomicBool; CORES_MAX],
+    /// The registers of cores 1 to 3 when they left the engine because of the stop.
+    left: [Mutex<Option<UserContext>>; CORES_MAX],
     fault: Mutex<Option<CapturedFault>>,
 }
 
@@ -49,6 +52,8 @@ impl Team {
             is_idle: [const { AtomicBool::new(true) }; CORES_MAX],
             wake_flags: WakeFlags::new([const { AtomicBool::new(false) }; CORES_MAX]),
             last_pc: [const { AtomicU64::new(0) }; CORES_MAX],
+            is_parked: [const { AtomicBool::new(false) }; CORES_MAX],
+            left: [const { Mutex::new(None) }; CORES_MAX],
             fault: Mutex::new(None),
         }
     }
@@ -58,6 +63,8 @@ impl Team {
         self.wake_flags.clear();
         for core in 0..CORES_MAX {
             self.last_pc[core].store(0, Ordering::Relaxed);
+            self.is_parked[core].store(false, Ordering::Relaxed);
+            *self.left[core].lock() = None;
         }
         for core in 1..cores.min(CORES_MAX) {
             self.is_idle[core].store(false, Ordering::Relaxed);
@@ -118,9 +125,29 @@ impl Team {
         self.last_pc[core].store(pc, Ordering::Relaxed);
     }
 
-    /// Where each core last was in EL0.
-    pub fn last_pcs(&self) -> [u64; CORES_MAX] {
-        core::array::from_fn(|core| self.last_pc[core].load(Ordering::Relaxed))
+    /// Where a core last was in EL0.
+    pub fn last_pc(&self, core: usize) -> u64 {
+        self.last_pc[core].load(Ordering::Relaxed)
+    }
+
+    /// Notes that a worker sleeps in `park`, or does not any more.
+    pub fn note_parked(&self, core: usize, is_parked: bool) {
+        self.is_parked[core].store(is_parked, Ordering::Relaxed);
+    }
+
+    /// Whether a worker sleeps in `park`.
+    pub fn is_parked(&self, core: usize) -> bool {
+        self.is_parked[core].load(Ordering::Relaxed)
+    }
+
+    /// Keeps the registers with which a worker left the engine.
+    pub fn note_left(&self, core: usize, context: &UserContext) {
+        *self.left[core].lock() = Some(context.clone());
+    }
+
+    /// The registers with which a worker left the engine.
+    pub fn left_context(&self, core: usize) -> Option<UserContext> {
+        self.left[core].lock().clone()
     }
 
     /// Wakes parked cores. The flag is set before the interrupt is sent, so that a core that is just going to sleep sees one or
@@ -150,10 +177,25 @@ impl Team {
             region: Region::of(classified.address),
             request_id,
         };
-        self.raise_report(report, context);
+        self.raise_report(core, report, context);
     }
 
-    /// Notes a fault that the kernel found (an unknown call, a deadline) and asks for the stop. The first one counts.
+    /// Notes a deadline that `culprit` missed and asks for the stop. Core 0, with its own registers for the time being.
+    pub fn raise_late(&self, culprit: usize, kind: FaultKind, context: &UserContext, request_id: u32) {
+        let elr_el1 = if culprit == 0 { context.pc } else { self.last_pc(culprit) };
+        let report = FaultReport {
+            kind,
+            core: culprit as u32,
+            esr_el1: 0,
+            far_el1: 0,
+            elr_el1,
+            region: Region::of(elr_el1),
+            request_id,
+        };
+        self.raise_report(0, report, context);
+    }
+
+    /// Notes a call that is a fault and asks for the stop. The first one counts.
     pub fn raise_kind(&self, core: usize, kind: FaultKind, context: &UserContext, request_id: u32) {
         let report = FaultReport {
             kind,
@@ -164,7 +206,7 @@ impl Team {
             region: Region::of(context.pc),
             request_id,
         };
-        self.raise_report(report, context);
+        self.raise_report(core, report, context);
     }
 
     /// The fault for which the engine was stopped.
@@ -172,13 +214,13 @@ impl Team {
         self.fault.lock().take()
     }
 
-    fn raise_report(&self, report: FaultReport, context: &UserContext) {
+    fn raise_report(&self, from: usize, report: FaultReport, context: &UserContext) {
         let mut first = self.fault.lock();
         if first.is_none() {
             *first = Some(CapturedFault { report, context: context.clone() });
         }
         drop(first);
-        self.stop(report.core as usize);
+        self.stop(from);
     }
 }
 

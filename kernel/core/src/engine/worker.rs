@@ -1,6 +1,5 @@
 //! The loop of cores 1 to 3: sleep until the engine starts, run it, leave when it stops.
 
-use barellama_abi::fault::FaultKind;
 use barellama_abi::layout::stack_top;
 use barellama_abi::syscall::{Call, CallError};
 use barellama_arch::interrupts;
@@ -8,11 +7,12 @@ use barellama_arch::user::{self, Exit, UserContext};
 
 use super::calls::{self, Arguments};
 use super::team::TEAM;
-use crate::interrupt;
+use crate::{interrupt, protection};
 
 /// Never returns; entered once by each core, with interrupts masked.
 pub fn run(core: usize) -> ! {
     interrupt::start_core(core);
+    protection::note(core);
     let mut seen = 0;
     loop {
         seen = wait_for_start(seen);
@@ -49,14 +49,16 @@ fn run_engine(core: usize) {
             Exit::Interrupt => serve_interrupts(core, &context),
             Exit::Fault(syndrome) => TEAM.raise(core, &syndrome, &context, 0),
             Exit::Call => match calls::read(&context) {
-                Some(arguments) => {
+                Ok(arguments) => {
+                    TEAM.note_pc(core, context.pc);
                     let result = serve(core, &arguments);
-                    calls::answer(&mut context, result);
+                    calls::answer(core, &mut context, result);
                 }
-                None => TEAM.raise_kind(core, FaultKind::UnknownCall, &context, 0),
+                Err(kind) => TEAM.raise_kind(core, kind, &context, 0),
             },
         }
     }
+    TEAM.note_left(core, &context);
 }
 
 /// Lets the pending interrupt that ended the stay in EL0 be handled.
@@ -76,6 +78,16 @@ fn serve(core: usize, arguments: &Arguments) -> Result<u64, CallError> {
 }
 
 fn park(core: usize, arguments: &Arguments) -> Result<u64, CallError> {
+    TEAM.note_parked(core, true);
+    let result = sleep_in_park(core, arguments);
+    if !TEAM.is_stopping() {
+        // Else it stays noted, for the report.
+        TEAM.note_parked(core, false);
+    }
+    result
+}
+
+fn sleep_in_park(core: usize, arguments: &Arguments) -> Result<u64, CallError> {
     loop {
         if TEAM.is_stopping() || calls::may_leave_park(core, arguments)? {
             return Ok(0);

@@ -74,6 +74,9 @@ fn write_cause(report: &FaultReport, out: &mut dyn Write) -> Result {
             write!(out, "    {} of {address:#x} ({region})\r\n", verb(report.kind))?;
             write!(out, "    by the instruction at {:#x} ({})\r\n", report.elr_el1, Region::of(report.elr_el1).name())
         }
+        FaultKind::CallBudget => {
+            write!(out, "    More system calls than its requests can need, the last at {:#x}\r\n", report.elr_el1)
+        }
         FaultKind::StepDeadline => out.write_str("    A step took longer than its budget.\r\n"),
         FaultKind::RequestDeadline => out.write_str("    The request outran its budget and did not stop.\r\n"),
         FaultKind::Panic => out.write_str("    The engine gave up; its message is in /log.\r\n"),
@@ -150,6 +153,7 @@ mod tests {
             Kind::Alignment,
             Kind::Instruction,
             Kind::UnknownCall,
+            Kind::CallBudget,
             Kind::Panic,
             Kind::StepDeadline,
             Kind::RequestDeadline,
