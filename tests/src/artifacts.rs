@@ -8,8 +8,13 @@ use std::path::{Path, PathBuf};
 /// If it is not: the tests were not run by `make test`.
 #[must_use]
 pub fn work_file(name: &str) -> PathBuf {
-    let work = std::env::var_os("BARELLAMA_WORK").map_or_else(|| root().join(".work"), PathBuf::from);
-    existing(work.join(name))
+    existing(work_directory().join(name))
+}
+
+/// The folder of what is built: `.work`, or what BARELLAMA_WORK names.
+#[must_use]
+pub fn work_directory() -> PathBuf {
+    std::env::var_os("BARELLAMA_WORK").map_or_else(|| root().join(".work"), PathBuf::from)
 }
 
 /// The image that a board boots.

@@ -5,10 +5,12 @@
 #![forbid(unsafe_code)]
 
 pub mod artifacts;
+pub mod attacks;
 pub mod card;
 #[path = "../../host/tests/mcp_bridge/client.rs"]
 pub mod client;
 pub mod closeness;
+pub mod debugger;
 pub mod machine;
 pub mod memory;
 #[path = "../../host/tests/mcp_bridge/noise.rs"]

@@ -133,6 +133,13 @@ impl Setup {
         self
     }
 
+    /// QEMU's GDB stub at a Unix-domain socket, for [`crate::debugger::Debugger`].
+    #[must_use]
+    pub fn debugger_socket(mut self, path: &Path) -> Self {
+        self.extra.extend(["-gdb".to_owned(), format!("unix:{},server=on,wait=off", path.display())]);
+        self
+    }
+
     /// How long the machine may run before it is killed; 40 minutes if nothing is said.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {

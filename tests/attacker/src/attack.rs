@@ -1,111 +1,77 @@
-//! The attacks. Each does what the architecture must not let an engine do; none comes back if the kernel holds.
+//! The attacks. Each does what the architecture must not let an engine do, or what the kernel must bear.
+//!
+//! An attack is a line of words: a verb and its arguments, numbers in hexadecimal, e.g. `read ffffff8000200000`. Where the word `id`
+//! stands for a number, it is the request's.
 
 use core::arch::asm;
 
 use barellama_abi::layout::{
-    ARENA_BASE, ENGINE_BASE, KERNEL_HALF_START, MODEL_BASE, REQUEST_SLOTS_ADDRESS, STACK_BYTES, STACK_SLOT_BYTES,
-    STACKS_BASE,
+    ARENA_BASE, BOOT_INFO_ADDRESS, ENGINE_BASE, RINGS_BASE, RINGS_BYTES, STACK_BYTES, STACK_SLOT_BYTES, STACKS_BASE,
 };
+use barellama_abi::syscall::{Call, CallError};
 
-/// An address in the kernel's code.
-pub const KERNEL_ADDRESS: u64 = KERNEL_HALF_START + 0x20_0000;
-/// Nothing is ever mapped there.
-const UNMAPPED_ADDRESS: u64 = 8;
-/// Where the PL011 lies physically; EL0 has no such mapping.
-const DEVICE_ADDRESS: u64 = 0xFE20_1000;
-const UNKNOWN_CALL: u64 = 0x1234;
+use crate::{calls, instructions};
+
 /// `ret`
 const RETURN_INSTRUCTION: u32 = 0xD65F_03C0;
+/// The most arguments of an attack.
+const ARGUMENTS_MAX: usize = 6;
 
-/// What can be done wrong, by number.
+/// What came of an attack that did not fault.
 #[derive(Clone, Copy)]
-#[repr(u32)]
-pub enum Attack {
-    /// Read the kernel's code.
-    ReadKernel,
-    /// Write to it.
-    WriteKernel,
-    /// Jump into it.
-    ExecuteKernel,
-    /// Read an address where nothing is.
-    ReadUnmapped,
-    /// Read a register of a device at its physical address.
-    ReadDevice,
-    /// Write to the own code.
-    WriteCode,
-    /// Write to the sealed model.
-    WriteModel,
-    /// Write an instruction into the arena and jump there.
-    ExecuteArena,
-    /// The same with the pages shared with the kernel.
-    ExecuteRings,
-    /// The same with the stack.
-    ExecuteStack,
-    /// Use more stack than there is.
-    OverflowStack,
-    /// Make a system call that does not exist.
-    UnknownCall,
-    /// Read a register of EL1.
-    Privileged,
-    /// Execute an undefined instruction.
-    Undefined,
-    /// Give up, as a panic does.
-    Panic,
-    /// Compute for ever.
-    Loop,
+pub enum Seen {
+    /// Nothing stopped it.
+    Unnoticed,
+    /// The kernel answered a call.
+    Answered(u64),
+    /// The kernel refused a call.
+    Refused(CallError),
+    /// There is no such attack.
+    Unknown,
 }
 
-const NAMES: [(&str, Attack); 16] = [
-    ("read kernel", Attack::ReadKernel),
-    ("write kernel", Attack::WriteKernel),
-    ("execute kernel", Attack::ExecuteKernel),
-    ("read unmapped", Attack::ReadUnmapped),
-    ("read device", Attack::ReadDevice),
-    ("write code", Attack::WriteCode),
-    ("write model", Attack::WriteModel),
-    ("execute arena", Attack::ExecuteArena),
-    ("execute rings", Attack::ExecuteRings),
-    ("execute stack", Attack::ExecuteStack),
-    ("overflow stack", Attack::OverflowStack),
-    ("unknown call", Attack::UnknownCall),
-    ("privileged", Attack::Privileged),
-    ("undefined", Attack::Undefined),
-    ("panic", Attack::Panic),
-    ("loop", Attack::Loop),
-];
+/// What an attack may need to know.
+#[derive(Clone, Copy)]
+pub struct Request {
+    /// The request that asked for it.
+    pub id: u32,
+    /// The core that carries it out.
+    pub core: usize,
+}
 
-impl Attack {
-    /// The attack of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        NAMES.iter().find(|(known, _)| *known == name).map(|(_, attack)| *attack)
+/// Carries out an attack; comes back if nothing stopped it.
+pub fn run(line: &str, request: Request) -> Seen {
+    let mut words = line.split(' ');
+    let verb = words.next().unwrap_or("");
+    let mut numbers = [0; ARGUMENTS_MAX];
+    for (number, word) in numbers.iter_mut().zip(words) {
+        *number = if word == "id" { u64::from(request.id) } else { u64::from_str_radix(word, 16).unwrap_or(0) };
     }
-
-    /// The attack of that number.
-    pub fn from_number(number: u32) -> Option<Self> {
-        NAMES.iter().map(|(_, attack)| *attack).find(|attack| *attack as u32 == number)
+    let [address, second, ..] = numbers;
+    match verb {
+        "read" => read(address),
+        "write" => write(address),
+        "execute" => jump(address),
+        "plant" => plant_and_jump(address),
+        "plant-stack" => plant_and_jump(stack_low(request.core)),
+        "overflow" => recurse(0),
+        "overflow-far" => write(stack_low(request.core) - second.max(16)),
+        "panic" => give_up(),
+        "loop" => spin(),
+        "call" => return call(&numbers),
+        "flood" => flood(&numbers),
+        "flood-log" => flood_log(),
+        "flood-emit" => flood_emit(request.id),
+        "scribble" => scribble(address, second),
+        "scribble-rings" => scribble(RINGS_BASE, RINGS_BYTES),
+        "scribble-boot" => scribble(BOOT_INFO_ADDRESS, 64),
+        "frames" => fault_with_frames(address, second),
+        "rewrite" => crate::race::rewrite(),
+        "registers" => crate::state::spoil(address),
+        "instruction" => return instructions::run(line.strip_prefix("instruction ").unwrap_or("")),
+        _ => return Seen::Unknown,
     }
-
-    /// Does it.
-    pub fn run(self) {
-        match self {
-            Self::ReadKernel => read(KERNEL_ADDRESS),
-            Self::WriteKernel => write(KERNEL_ADDRESS),
-            Self::ExecuteKernel => jump(KERNEL_ADDRESS),
-            Self::ReadUnmapped => read(UNMAPPED_ADDRESS),
-            Self::ReadDevice => read(DEVICE_ADDRESS),
-            Self::WriteCode => write(ENGINE_BASE),
-            Self::WriteModel => write(MODEL_BASE),
-            Self::ExecuteArena => plant_and_jump(ARENA_BASE),
-            Self::ExecuteRings => plant_and_jump(REQUEST_SLOTS_ADDRESS),
-            Self::ExecuteStack => plant_and_jump(stack_address()),
-            Self::OverflowStack => overflow_stack(),
-            Self::UnknownCall => drop(crate::calls::call(UNKNOWN_CALL, [0; 4])),
-            Self::Privileged => read_privileged(),
-            Self::Undefined => undefined(),
-            Self::Panic => give_up(),
-            Self::Loop => spin(),
-        }
-    }
+    Seen::Unnoticed
 }
 
 fn read(address: u64) {
@@ -139,29 +105,70 @@ fn plant_and_jump(address: u64) {
     jump(address);
 }
 
-/// The lowest mapped address of core 0's stack, far below what is used of it.
-const fn stack_address() -> u64 {
-    STACKS_BASE + STACK_SLOT_BYTES - STACK_BYTES
+/// The lowest mapped address of a core's stack, far below what is used of it.
+const fn stack_low(core: usize) -> u64 {
+    STACKS_BASE + STACK_SLOT_BYTES * (core as u64 + 1) - STACK_BYTES
 }
 
-/// What the deepest frame would do: write below the stack.
-fn overflow_stack() {
-    write(stack_address() - 16);
-}
-
-fn read_privileged() {
-    // SAFETY: the instruction is undefined at EL0.
-    unsafe { asm!("mrs {value}, ttbr0_el1", value = out(reg) _, options(nostack)) }
-}
-
-fn undefined() {
-    // SAFETY: the instruction is permanently undefined.
-    unsafe { asm!("udf #0", options(nostack)) }
+/// Uses the whole stack, frame by frame.
+#[inline(never)]
+fn recurse(depth: u64) {
+    let frame = [depth; 64];
+    if depth != u64::MAX {
+        recurse(core::hint::black_box(depth + 1));
+    }
+    core::hint::black_box(&frame);
 }
 
 fn spin() {
     // SAFETY: a branch to itself touches nothing.
     unsafe { asm!("2: b 2b", options(nomem, nostack)) }
+}
+
+fn call(numbers: &[u64; ARGUMENTS_MAX]) -> Seen {
+    let [number, x0, x1, x2, x3, _] = *numbers;
+    let (result, _) = calls::call(number, [x0, x1, x2, x3]);
+    CallError::from_register(result).map_or(Seen::Answered(result), Seen::Refused)
+}
+
+/// A call without end.
+fn flood(numbers: &[u64; ARGUMENTS_MAX]) {
+    loop {
+        call(numbers);
+    }
+}
+
+fn flood_log() {
+    let line = [b'x'; 512];
+    loop {
+        calls::call(Call::Log as u64, [1, line.as_ptr() as u64, line.len() as u64, 0]);
+    }
+}
+
+fn flood_emit(id: u32) {
+    loop {
+        calls::emit(id, barellama_abi::syscall::EmitKind::Text, b"spam ");
+    }
+}
+
+/// Overwrites memory that is shared with the kernel.
+fn scribble(address: u64, bytes: u64) {
+    for offset in (0..bytes).step_by(8) {
+        // SAFETY: EL0 may write the range; what it held is not used again before the kernel writes it anew.
+        unsafe { asm!("str {value}, [{address}]", value = in(reg) u64::MAX, address = in(reg) address + offset, options(nostack)) }
+    }
+}
+
+/// Faults with a frame pointer and a frame record of one's own making.
+fn fault_with_frames(record: u64, previous: u64) {
+    // SAFETY: if the record is memory that EL0 may write it belongs to the arena; the fault that follows ends this program.
+    unsafe {
+        if (ARENA_BASE..ARENA_BASE + 0x1000).contains(&record) || record == stack_low(0) {
+            asm!("stp {previous}, {caller}, [{record}]", previous = in(reg) previous, caller = in(reg) ENGINE_BASE,
+                record = in(reg) record, options(nostack));
+        }
+        asm!("mov x29, {record}", "udf #0", record = in(reg) record, options(noreturn));
+    }
 }
 
 /// Ends as an engine's panic does.

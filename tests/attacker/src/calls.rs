@@ -5,7 +5,7 @@ use core::arch::asm;
 use barellama_abi::boot_info::BootInfo;
 use barellama_abi::layout::{BOOT_INFO_ADDRESS, REQUEST_SLOT_BYTES, request_slot_address};
 use barellama_abi::outcome::Outcome;
-use barellama_abi::syscall::{Call, CallError, EmitKind, WAIT_BLOCK};
+use barellama_abi::syscall::{Call, EmitKind, WAIT_BLOCK};
 
 /// Any call, also one that does not exist.
 pub fn call(number: u64, arguments: [u64; 4]) -> (u64, u64) {
@@ -42,12 +42,6 @@ pub fn wait_for_work() -> &'static [u8] {
 /// Emits output of a request.
 pub fn emit(id: u32, kind: EmitKind, bytes: &[u8]) {
     call(Call::Emit as u64, [u64::from(id), kind as u64, bytes.as_ptr() as u64, bytes.len() as u64]);
-}
-
-/// Passes an address that is none of ours; whether the kernel refused it.
-pub fn emit_address(id: u32, address: u64, length: u64) -> bool {
-    let (result, _) = call(Call::Emit as u64, [u64::from(id), EmitKind::Text as u64, address, length]);
-    CallError::from_register(result) == Some(CallError::BadAddress)
 }
 
 /// Ends a request.

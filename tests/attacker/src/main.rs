@@ -1,23 +1,31 @@
 //! An engine that misbehaves on request: the kernel, byte for byte the same, has to hold.
 //!
-//! A message such as `read kernel` makes core 0 do it; `read kernel on 2` makes core 2 do it, while core 0 waits as an
-//! engine does. Any other message is answered with `fine: ` and the message.
+//! A message `attack read 8` makes core 0 do it; `attack read 8 on 2` makes core 2 do it, while core 0 waits as an engine does. Any
+//! other message is answered with `fine: ` and the message.
 #![no_std]
 #![no_main]
 
 mod attack;
 mod calls;
+mod instructions;
+mod preparation;
+mod race;
 mod start;
+mod state;
 mod team;
 
-use barellama_abi::outcome::Outcome;
+use barellama_abi::outcome::{Outcome, StopReason};
 use barellama_abi::request::{RecordKind, Request};
-use barellama_abi::syscall::EmitKind;
+use barellama_abi::syscall::{Call, EmitKind};
 
-use crate::attack::Attack;
+use crate::attack::Seen;
+use crate::state::Text;
+
+const CORES: usize = 4;
 
 /// Core 0: seals the model, then serves requests for ever.
 fn serve() -> ! {
+    preparation::begin();
     if !calls::boot_info().model_is_sealed {
         calls::seal(16);
     }
@@ -27,28 +35,113 @@ fn serve() -> ! {
         let id = request.header().id;
         let message = request.records().filter(|record| record.kind == RecordKind::User).last();
         let text = message.and_then(|record| core::str::from_utf8(record.bytes).ok()).unwrap_or("");
-        answer(id, text);
-        calls::finish(id, &Outcome { generated_tokens: 1, ..Outcome::default() });
+        let outcome = answer(id, text);
+        calls::finish(id, &outcome);
     }
 }
 
-fn answer(id: u32, text: &str) {
-    let (name, core) = split_core(text);
-    match Attack::from_name(name) {
-        Some(attack) => {
-            team::run_on(core, attack);
-            calls::emit(id, EmitKind::Text, b"the attack went unnoticed");
-        }
-        None if name == "emit kernel" => {
-            let is_refused = calls::emit_address(id, attack::KERNEL_ADDRESS, 16);
-            let result: &[u8] = if is_refused { b"refused" } else { b"accepted" };
-            calls::emit(id, EmitKind::Text, result);
-        }
+fn answer(id: u32, text: &str) -> Outcome {
+    match text.strip_prefix("attack ") {
+        Some(line) => return make_attack(id, line),
         None => {
             calls::emit(id, EmitKind::Text, b"fine: ");
             calls::emit(id, EmitKind::Text, text.as_bytes());
         }
     }
+    Outcome { generated_tokens: 1, ..Outcome::default() }
+}
+
+/// An attack that needs more than one core or the request's end, or one of [`attack::run`].
+fn make_attack(id: u32, line: &str) -> Outcome {
+    let (attack, core) = split_core(line);
+    match attack {
+        "race" => {
+            team::start_on(1, "rewrite", id);
+            calls::emit(id, EmitKind::Text, race::emit(id).bytes());
+        }
+        "escape" => emit_escapes(id),
+        "absurd outcome" => return ABSURD,
+        "unknown outcome" => finish_badly(id),
+        "finish twice" => {
+            calls::finish(id, &Outcome::default());
+            calls::emit(id, EmitKind::Text, b"after the end");
+        }
+        "states" => {
+            for core in 0..CORES {
+                calls::emit(id, EmitKind::Text, Text::of(format_args!("{} ", team::state(core))).bytes());
+            }
+        }
+        "cost" => calls::emit(id, EmitKind::Text, cost().bytes()),
+        _ if attack.starts_with("everywhere ") => {
+            let each = attack.strip_prefix("everywhere ").unwrap_or("");
+            (1..CORES).for_each(|core| team::start_on(core, each, id));
+            team::run_on(0, each, id);
+        }
+        _ if attack.starts_with("start ") => preparation::fault_at_start(attack.strip_prefix("start ").unwrap_or("")),
+        _ if attack.starts_with("leave ") => {
+            team::start_on(core, attack.strip_prefix("leave ").unwrap_or(""), id);
+            calls::emit(id, EmitKind::Text, b"left");
+        }
+        _ => {
+            let text = match team::run_on(core, attack, id) {
+                Seen::Unnoticed => Text::of(format_args!("the attack went unnoticed")),
+                Seen::Answered(value) => Text::of(format_args!("answered {value:x}")),
+                Seen::Refused(error) => Text::of(format_args!("refused {error:?}")),
+                Seen::Unknown => Text::of(format_args!("no such attack")),
+            };
+            calls::emit(id, EmitKind::Text, text.bytes());
+        }
+    }
+    Outcome { generated_tokens: 1, ..Outcome::default() }
+}
+
+/// Numbers that no arithmetic of the kernel may stumble over.
+const ABSURD: Outcome = Outcome {
+    stop_reason: StopReason::Complete,
+    prompt_tokens: 0,
+    reused_tokens: u32::MAX,
+    generated_tokens: u32::MAX,
+    context_used_tokens: u32::MAX,
+    context_tokens: 1,
+    prompt_ns: 1,
+    decode_ns: 1,
+};
+
+/// What a terminal would act on, as every kind of output.
+fn emit_escapes(id: u32) {
+    for kind in [EmitKind::Text, EmitKind::Json, EmitKind::Report, EmitKind::Error] {
+        calls::emit(id, kind, b"\x1B]52;c;c3RvbGVu\x07\x1B[2J\x00\x08\xC2\x9B2Jend\r\n");
+    }
+}
+
+/// An end whose stop reason does not exist, then one at an address that is none of ours.
+fn finish_badly(id: u32) {
+    let mut bytes = Outcome::default().to_bytes();
+    bytes[0] = 0xEE;
+    for address in [bytes.as_ptr() as u64, u64::MAX - 8, 0xFFFF_FF80_0020_0000] {
+        let (result, _) = calls::call(Call::Finish as u64, [u64::from(id), address, 0, 0]);
+        let error = barellama_abi::syscall::CallError::from_register(result);
+        calls::emit(id, EmitKind::Text, Text::of(format_args!("{error:?} ")).bytes());
+    }
+}
+
+/// Nanoseconds of 1000 calls, and of a computation of a million rounds, for the benchmarks.
+fn cost() -> Text {
+    const CALLS: u64 = 1000;
+    const ROUNDS: u64 = 400_000_000;
+    let clock = || calls::call(Call::Clock as u64, [0; 4]).0;
+    let began = clock();
+    for _ in 1..CALLS {
+        clock();
+    }
+    let call_ns = (clock() - began) / CALLS;
+    let began = clock();
+    // SAFETY: counts a register down.
+    unsafe {
+        core::arch::asm!("2: subs {n}, {n}, #1", "b.ne 2b", n = inout(reg) ROUNDS => _, options(nomem, nostack));
+    }
+    let loop_ns = clock() - began - call_ns;
+    Text::of(format_args!("call {call_ns} ns, loop {loop_ns} ns of {} instructions", 2 * ROUNDS))
 }
 
 /// `attack on 2` as its parts; core 0 if none is given.

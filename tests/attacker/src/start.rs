@@ -2,6 +2,9 @@
 
 use core::arch::global_asm;
 
+use crate::state::State;
+use crate::team;
+
 global_asm!(
     ".pushsection .text._start, \"ax\"",
     ".global _start",
@@ -14,5 +17,6 @@ global_asm!(
 );
 
 extern "C" fn enter(core: usize) -> ! {
-    if core == 0 { crate::serve() } else { crate::team::follow(core) }
+    team::note_state(core, State::read());
+    if core == 0 { crate::serve() } else { team::follow(core) }
 }

@@ -9,6 +9,7 @@ mod count;
 mod cycles;
 mod machines;
 mod mcp;
+mod response;
 mod restart;
 mod row;
 mod speed;
@@ -21,13 +22,14 @@ type Outcome = Result<(), Box<dyn Error>>;
 type Topic = (&'static str, fn() -> Outcome);
 
 /// What can be measured alone, in the order of the output. Each topic has a file.
-const TOPICS: [Topic; 6] = [
+const TOPICS: [Topic; 7] = [
     ("boot", boot::measure),
     ("speed", speed::measure),
     ("cycles", cycles::measure),
     ("restart", restart::measure),
     ("card", card::measure),
     ("mcp", mcp::measure),
+    ("response", response::measure),
 ];
 
 fn main() -> Outcome {
