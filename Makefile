@@ -247,5 +247,12 @@ check-kernel: kernel host
 check-reproducible: image
 	@sh scripts/reproducible.sh $(IMAGE)
 
+# Each row is one attack of tests/src/attacks.rs as the test saw it.
+.PHONY: security-table
+security-table: ## attacks the kernel and writes what was seen to .work/security.md
+	@$(MAKE) --no-print-directory test-qemu TESTS="--test fault_attacks"
+	@{ echo "| attack | expected | seen |"; echo "|---|---|---|"; cat $(WORK)/security-*.md; } > $(WORK)/security.md
+	@echo "$(WORK)/security.md: $$(cat $(WORK)/security-*.md | wc -l) attacks"
+
 clean: ## removes what was built, keeps fetched models
 	rm -rf target $(WORK)/*.img $(WORK)/*.dtb $(WORK)/*.log $(WORK)/toolchain.mk
