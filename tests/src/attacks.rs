@@ -47,7 +47,7 @@ pub const MEMORY: &[Attack] = &[
     attack("write an emergency stack", "write {emergency stacks} on 2", Fault("write", "(kernel)")),
     attack("read the kernel's window", "read ffffff8020000000", Fault("read", "(kernel)")),
     attack("read a device at the kernel's address", "read ffffffc0fe201000", Fault("read", "(kernel)")),
-    attack("write a device at the kernel's address", "write ffffffc0fe100024 on 3", Fault("write", "(kernel)")),
+    attack("write a device at the kernel's address", "write ffffffc0fe100020 on 3", Fault("write", "(kernel)")),
     attack("read a device at its physical address", "read fe201000 on 1", Fault("read", "(unmapped)")),
     attack("read address 0", "read 0 on 2", Fault("read", "0x0 (unmapped)")),
     attack("execute address 0", "execute 0 on 3", Fault("execute", "0x0 (unmapped)")),
