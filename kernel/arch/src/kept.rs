@@ -40,8 +40,11 @@ pub fn begin() {
     KEPT.length.store(0, Ordering::Relaxed);
 }
 
-/// Adds bytes; what does not fit is left out.
+/// Adds bytes; what does not fit, or comes behind [`finish`], is left out.
 pub fn push(bytes: &[u8]) {
+    if KEPT.magic.load(Ordering::Relaxed) == MAGIC {
+        return;
+    }
     for byte in bytes {
         let at = KEPT.length.load(Ordering::Relaxed);
         let Some(place) = KEPT.bytes.get(at as usize) else { return };

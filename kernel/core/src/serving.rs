@@ -71,7 +71,7 @@ impl Kernel {
         let bytes = calls::copy_in(address, length, &mut buffer)?;
         if kind == EmitKind::Error {
             // Printed as one sentence of the kernel: nothing that a terminal would act on may be in it.
-            bytes.iter_mut().filter(|byte| byte.is_ascii_control()).for_each(|byte| *byte = b' ');
+            blank_controls(bytes);
         }
         let text = core::str::from_utf8(bytes).map_err(|_| CallError::BadArgument)?;
         if id == PREPARATION {
@@ -175,5 +175,17 @@ impl Kernel {
         model.seal().map_err(|_| CallError::NotAllowed)?;
         self.engine.sums = Some(Sums::take(Some(model)));
         Ok(0)
+    }
+}
+
+/// Blanks what a terminal would act on: ASCII controls and, as UTF-8, U+0080 to U+009F.
+fn blank_controls(bytes: &mut [u8]) {
+    for at in 0..bytes.len() {
+        let is_c1 = bytes[at] == 0xC2 && bytes.get(at + 1).is_some_and(|next| (0x80..=0x9F).contains(next));
+        if is_c1 {
+            bytes[at..=at + 1].fill(b' ');
+        } else if bytes[at].is_ascii_control() {
+            bytes[at] = b' ';
+        }
     }
 }
