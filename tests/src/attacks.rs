@@ -73,7 +73,11 @@ pub const MEMORY: &[Attack] = &[
     attack("write far below the stack", "overflow-far 8000 on 2", Fault("write", "(stacks)")),
     attack("read behind the rings", "read 80110000 on 1", Fault("read", "(unmapped)")),
     attack("fault with a frame pointer into the kernel", "frames {stacks} 0", Fault("instruction", "(engine)")),
-    attack("fault with a frame record that points to itself", "frames 400d0000 400d0000", Fault("instruction", "(engine)")),
+    attack(
+        "fault with a frame record that points to itself",
+        "frames 400d0000 400d0000",
+        Fault("instruction", "(engine)"),
+    ),
     attack("fault with a frame record in the arena", "frames 2000000000 400d0000", Fault("instruction", "(engine)")),
     attack("fault with a misaligned frame pointer", "frames 400d0003 0", Fault("instruction", "(engine)")),
 ];
@@ -108,13 +112,21 @@ pub const CALLS: &[Attack] = &[
     attack("wait for work on another core", "call 0 0 on 1", Answer("refused NotAllowed")),
     attack("wait for work in an unknown mode", "call 0 2", Answer("refused BadArgument")),
     attack("park on a word of the kernel", "call 7 ffffff8000200000 0", Answer("refused BadAddress")),
-    attack("park on a word of the kernel, another core", "call 7 ffffff8000200000 0 on 3", Answer("refused BadAddress")),
+    attack(
+        "park on a word of the kernel, another core",
+        "call 7 ffffff8000200000 0 on 3",
+        Answer("refused BadAddress"),
+    ),
     attack("park on a misaligned word", "call 7 2000000002 0 on 2", Answer("refused BadArgument")),
     attack("park on a word of 64 bits", "call 7 2000000000 100000000", Answer("refused BadArgument")),
     attack("wake cores that do not exist", "call 8 fffffff0", Answer("answered 0")),
     attack("wake a mask of 64 bits", "call 8 100000000", Answer("refused BadArgument")),
     attack("an outcome of absurd numbers", "absurd outcome", Answer("stop=complete")),
-    attack("an outcome that does not exist", "unknown outcome", Answer("Some(BadArgument) Some(BadAddress) Some(BadAddress)")),
+    attack(
+        "an outcome that does not exist",
+        "unknown outcome",
+        Answer("Some(BadArgument) Some(BadAddress) Some(BadAddress)"),
+    ),
     attack("finish twice, emit after the end", "finish twice", Answer("stop=complete")),
     attack("overwrite the rings and their headers", "scribble-rings", Answer("unnoticed")),
     attack("overwrite the boot information", "scribble-boot on 2", Answer("unnoticed")),
@@ -139,10 +151,26 @@ pub const RESOURCES: &[Attack] = &[
     attack("loop on all cores", "everywhere loop", Fault("step-deadline", "core 3 running")),
     attack("a core that never parks again", "leave loop on 2", Answer("left")),
     attack("faults on all cores at once", "everywhere panic", Fault("panic", "gave up")),
-    attack("spoil FPCR, FPSR, V31 and TPIDR, then fault", "registers ffffffffffffffff", Fault("instruction", "(engine)")),
-    attack("what the restart left of them", "states", Answer("FPCR 0 FPSR 0 TPIDR 0 V31 0 FPCR 0 FPSR 0 TPIDR 0 V31 0 FPCR 0 FPSR 0 TPIDR 0 V31 0 FPCR 0 FPSR 0 TPIDR 0 V31 0")),
+    attack(
+        "spoil FPCR, FPSR, V31 and TPIDR, then fault",
+        "registers ffffffffffffffff",
+        Fault("instruction", "(engine)"),
+    ),
+    attack(
+        "what the restart left of them",
+        "states",
+        Answer(
+            "FPCR 0 FPSR 0 TPIDR 0 V31 0 FPCR 0 FPSR 0 TPIDR 0 V31 0 FPCR 0 FPSR 0 TPIDR 0 V31 0 FPCR 0 FPSR 0 TPIDR 0 V31 0",
+        ),
+    ),
     attack("the same on another core", "registers ffffffffffffffff on 2", Fault("instruction", "(engine)")),
-    attack("what the restart left of them", "states", Answer("FPCR 0 FPSR 0 TPIDR 0 V31 0 FPCR 0 FPSR 0 TPIDR 0 V31 0 FPCR 0 FPSR 0 TPIDR 0 V31 0 FPCR 0 FPSR 0 TPIDR 0 V31 0")),
+    attack(
+        "what the restart left of them",
+        "states",
+        Answer(
+            "FPCR 0 FPSR 0 TPIDR 0 V31 0 FPCR 0 FPSR 0 TPIDR 0 V31 0 FPCR 0 FPSR 0 TPIDR 0 V31 0 FPCR 0 FPSR 0 TPIDR 0 V31 0",
+        ),
+    ),
     attack("fault, and again in the next three starts", "start 3", Fault("panic", "gave up")),
 ];
 

@@ -79,7 +79,11 @@ impl Victim {
         let all = format!("{} stop={}", answer.text, answer.statistics);
         assert!(all.contains(text), "{line}: {text:?} is not in {all:?}");
         self.expect_unchanged();
-        if answer.text.is_empty() || answer.text.contains('\n') || answer.text.len() > 60 { "as expected".to_owned() } else { answer.text }
+        if answer.text.is_empty() || answer.text.contains('\n') || answer.text.len() > 60 {
+            "as expected".to_owned()
+        } else {
+            answer.text
+        }
     }
 
     #[track_caller]
@@ -98,7 +102,8 @@ impl Victim {
         let address = match name {
             "tables end" => row(&self.memory_map, "stacks").0 - 8,
             "descriptor" => {
-                let (start, bytes) = self.memory_map.lines().filter(|line| line.starts_with("model")).map(parse_row).last().unwrap();
+                let (start, bytes) =
+                    self.memory_map.lines().filter(|line| line.starts_with("model")).map(parse_row).last().unwrap();
                 start + bytes - (2 << 20)
             }
             name => row(&self.memory_map, name).0,
@@ -112,7 +117,10 @@ impl Victim {
         self.expect_unchanged();
         let status = self.machine.ask("/status");
         assert!(status.contains("writable and executable 0"), "{status}");
-        assert!(status.contains("for EL0 in the kernel's half 0, for EL1 to execute in the engine's half 0"), "{status}");
+        assert!(
+            status.contains("for EL0 in the kernel's half 0, for EL1 to execute in the engine's half 0"),
+            "{status}"
+        );
         assert!(!self.machine.transcript().contains("kernel panic"));
         assert!(!self.machine.transcript().contains("kernel fault"));
         let path = artifacts::work_directory().join(format!("security-{group}.md"));
@@ -131,12 +139,19 @@ fn expectation(expected: Expected) -> String {
 #[track_caller]
 fn status_line(machine: &mut Machine, label: &str) -> String {
     let status = machine.ask("/status");
-    status.lines().find(|line| line.starts_with(label)).unwrap_or_else(|| panic!("no {label} in {status}")).trim().to_owned()
+    status
+        .lines()
+        .find(|line| line.starts_with(label))
+        .unwrap_or_else(|| panic!("no {label} in {status}"))
+        .trim()
+        .to_owned()
 }
 
 /// First virtual address and size of a row of `/mem`.
 fn row(map: &str, name: &str) -> (u64, u64) {
-    parse_row(map.lines().find(|line| line.starts_with(&format!("{name}  "))).unwrap_or_else(|| panic!("no {name} in {map}")))
+    parse_row(
+        map.lines().find(|line| line.starts_with(&format!("{name}  "))).unwrap_or_else(|| panic!("no {name} in {map}")),
+    )
 }
 
 fn parse_row(line: &str) -> (u64, u64) {
@@ -173,7 +188,10 @@ fn calls() {
     let mut victim = Victim::boot(Machine::raspi4b());
     attacks::CALLS.iter().for_each(|attack| victim.suffer(attack));
     let transcript = victim.machine.transcript();
-    assert!(!transcript.contains("]52;c;c3RvbGVu\u{7}") && !transcript.contains('\u{9b}'), "an escape reached the terminal");
+    assert!(
+        !transcript.contains("]52;c;c3RvbGVu\u{7}") && !transcript.contains('\u{9b}'),
+        "an escape reached the terminal"
+    );
     let log = victim.machine.ask("/log");
     assert!(log.contains("call refused: emit on core 0") && log.contains("BadAddress"), "{log}");
     victim.end("2-calls");

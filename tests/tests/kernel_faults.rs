@@ -58,7 +58,10 @@ fn a_wild_jump_is_reported_and_told_after_the_reset() {
     assert!(told.contains("The last run ended with a kernel fault on core 0: instruction abort"), "{told}");
     let log = patient.machine.ask("/log");
     assert!(log.contains("last run:") && log.contains("FAR 0000000000000008"), "{log}");
-    assert!(log.lines().filter(|line| line.contains("kernel entry to prompt")).count() >= 2, "the old log is kept:\n{log}");
+    assert!(
+        log.lines().filter(|line| line.contains("kernel entry to prompt")).count() >= 2,
+        "the old log is kept:\n{log}"
+    );
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! System registers that reports show.
 
 use aarch64_cpu::registers::{
-    CNTFRQ_EL0, CPACR_EL1, ID_AA64ISAR0_EL1, ID_AA64MMFR1_EL1, ID_AA64PFR0_EL1, MIDR_EL1, MPIDR_EL1, Readable, SCTLR_EL1,
+    CNTFRQ_EL0, CPACR_EL1, ID_AA64ISAR0_EL1, ID_AA64MMFR1_EL1, ID_AA64PFR0_EL1, MIDR_EL1, MPIDR_EL1, Readable,
+    SCTLR_EL1,
 };
 
 /// MIDR_EL1: implementer 31:24, variant 23:20, part 15:4, revision 3:0.

@@ -35,8 +35,8 @@ pub use entry::{reset_vector_state, run};
 #[cfg(target_os = "none")]
 mod entry {
     use super::{Exit, UserContext};
-    use crate::{interrupts, masked};
     use crate::syndrome::Syndrome;
+    use crate::{interrupts, masked};
     use aarch64_cpu::registers::{ESR_EL1, FAR_EL1, Readable};
 
     pub(crate) const CAUSE_SYNCHRONOUS: u64 = 0;

@@ -138,5 +138,9 @@ fn print_banner(facts: &MachineFacts, console: &Console, boot: &BootFacts, arm_h
     // The serial line takes everything.
     let _ = report::banner(&banner, &mut out);
     log::info!("loaded at {:#x}, entered at EL{}, MIDR {:#x}", boot.load_address, boot.entry_level, boot.midr);
-    log::info!("last reset: {}, PAN: {}", facts.power.reset_cause().name(), protection::pan_name(registers::privileged_access_never()));
+    log::info!(
+        "last reset: {}, PAN: {}",
+        facts.power.reset_cause().name(),
+        protection::pan_name(registers::privileged_access_never())
+    );
 }

@@ -26,9 +26,9 @@ pub mod integrity;
 pub mod interrupt;
 #[cfg(target_os = "none")]
 pub mod kernel_loop;
-pub mod led;
 #[cfg(target_os = "none")]
 pub mod last_run;
+pub mod led;
 #[cfg(target_os = "none")]
 pub mod lifecycle;
 #[cfg(target_os = "none")]

@@ -9,10 +9,10 @@ use barellama_shell::report::{self, Consequence, FaultFacts, Registers};
 use heapless::Deque;
 
 use crate::call_budget;
-use crate::engine::{backtrace, calls};
 use crate::engine::main_thread::{MainThread, State};
 use crate::engine::memory::{EngineMemory, ModelMapping};
 use crate::engine::team::{CapturedFault, TEAM};
+use crate::engine::{backtrace, calls};
 use crate::integrity::Sums;
 use crate::interrupt;
 use crate::kernel_loop::Kernel;

@@ -20,12 +20,8 @@ const BYTES_PER_INTERRUPT: usize = 64;
 
 static SERIAL: Once<Serial> = Once::new();
 /// Apart from the rest, so that so much memory never lies on a stack.
-static RINGS: Mutex<Rings> = Mutex::new(Rings {
-    receive: Deque::new(),
-    transmit: Deque::new(),
-    received_ns: 0,
-    response: Response::new(),
-});
+static RINGS: Mutex<Rings> =
+    Mutex::new(Rings { receive: Deque::new(), transmit: Deque::new(), received_ns: 0, response: Response::new() });
 
 /// The serial line.
 pub struct Serial {

@@ -7,11 +7,11 @@ use barellama_shell::report::{self, Access, MemoryRow, ModelFacts, StatusFacts};
 use heapless::Vec;
 
 use crate::engine::calls;
-use crate::{heap, protection};
 use crate::kernel_loop::Kernel;
 use crate::lifecycle::Life;
 use crate::payload::SegmentAccess;
 use crate::platform::{Clock, PhysicalRange};
+use crate::{heap, protection};
 
 const ROWS_MAX: usize = 64;
 /// The rows of the memory map.

@@ -155,7 +155,9 @@ fn flood_emit(id: u32) {
 fn scribble(address: u64, bytes: u64) {
     for offset in (0..bytes).step_by(8) {
         // SAFETY: EL0 may write the range; what it held is not used again before the kernel writes it anew.
-        unsafe { asm!("str {value}, [{address}]", value = in(reg) u64::MAX, address = in(reg) address + offset, options(nostack)) }
+        unsafe {
+            asm!("str {value}, [{address}]", value = in(reg) u64::MAX, address = in(reg) address + offset, options(nostack))
+        }
     }
 }
 

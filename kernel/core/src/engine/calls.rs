@@ -4,9 +4,9 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use barellama_abi::fault::FaultKind;
 use barellama_abi::syscall::{CALLS, Call, CallError, LOG_BYTES_MAX};
-use barellama_arch::{interrupts, timer};
 use barellama_arch::user::UserContext;
 use barellama_arch::user_memory::{self, UserSlice};
+use barellama_arch::{interrupts, timer};
 use spin::Mutex;
 
 use super::team::TEAM;
