@@ -6,11 +6,15 @@
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use barellama::image::PAYLOAD_MAGIC;
 use barellama_tests::attacks::{self, Attack, Expected};
 use barellama_tests::machine::{SHORT, Setup};
 use barellama_tests::{Machine, artifacts};
+
+/// A group of attacks takes a minute; a machine that does not answer any more ends its test.
+const TIME_LIMIT: Duration = Duration::from_secs(400);
 
 /// A machine with the attacker in it, and the table of what was seen.
 struct Victim {
@@ -24,7 +28,8 @@ impl Victim {
     #[track_caller]
     fn boot(setup: Setup) -> Self {
         let model = artifacts::tiny("q4_0");
-        let mut machine = setup.image(artifacts::attack_image()).placed_model(&model).boot();
+        let setup = setup.image(artifacts::attack_image()).placed_model(&model).time_limit(TIME_LIMIT);
+        let mut machine = setup.boot();
         machine.expect_ready();
         machine.ask("/set step_deadline_ms 2000");
         machine.ask("/set max_tokens 16");
@@ -53,6 +58,10 @@ impl Victim {
         // Where several cores misbehave, any of them may be the first.
         let core = line.rsplit_once(" on ").map_or("0", |(_, core)| core);
         let core = if line.starts_with("everywhere") && !kind.ends_with("deadline") { "" } else { core };
+        if kind == "call-budget" {
+            // A flood makes no progress: the step's deadline would end it first.
+            self.machine.ask("/set step_deadline_ms 120000");
+        }
         self.machine.send(format!("attack {line}\r"));
         if kind.ends_with("deadline") || kind == "call-budget" {
             // The console answers during the attack: what is typed is shown, and taken back.
@@ -69,6 +78,7 @@ impl Victim {
         self.machine.expect_ready();
         // Faults in a row would leave the engine down; a restart by hand begins to count anew.
         self.machine.ask("/restart");
+        self.machine.ask("/set step_deadline_ms 2000");
         let class = report.split_once("(class ").and_then(|(_, rest)| rest.split_once(')'));
         class.map_or_else(|| kind.to_owned(), |(class, _)| format!("{kind}, exception class {class}"))
     }
