@@ -51,6 +51,8 @@ impl Victim {
         let _ = writeln!(self.rows, "| {} | {} | {seen} |", attack.what, expectation(attack.expected));
         let answer = self.machine.chat("are you well?");
         assert_eq!(answer.text, "fine: are you well?", "after {line}");
+        // The console keeps a limited number of messages.
+        self.machine.ask("/reset");
     }
 
     #[track_caller]
@@ -271,6 +273,7 @@ fn an_engine_that_faults_again_and_again_stays_down_until_it_is_restarted() {
     let machine = &mut victim.machine;
     machine.send("attack start 7\r");
     machine.expect("the engine stays stopped", SHORT);
+    machine.expect("The kernel's memory is unchanged.", SHORT);
     machine.expect_prompt(SHORT);
     assert!(machine.ask("hello").contains("error:"), "the engine is down and says so");
     assert!(machine.ask("/status").contains("down: /restart starts it again"));

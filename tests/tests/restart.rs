@@ -56,6 +56,8 @@ fn a_placed_model_is_lost_after_a_fault_while_it_was_prepared() {
         let mut machine = Machine::raspi4b().image(artifacts::attack_image()).placed_model(&model).boot();
         machine.expect(&format!("*** engine fault: {kind} on core 0, no request in flight"), LONG);
         machine.expect("/reboot loads it again", SHORT);
+        machine.expect("The kernel's memory is unchanged.", SHORT);
+        machine.expect_prompt(SHORT);
         assert!(machine.ask("hello").contains("error:"), "the console answers");
         assert!(machine.ask("/status").contains("down"));
     }
