@@ -19,7 +19,8 @@ CARD_SIZE ?= auto
 CARD ?= $(WORK)/card.img
 # FAST=1: the model is placed in memory by the loader instead of read from the (slow, in QEMU) card.
 FAST ?=
-# Directory with the firmware's start4.elf, fixup4.dat, ... for a card that a board can boot.
+# For a card that a board can boot: a directory with the firmware's start4.elf, fixup4.dat, ..., or `debian`, which fetches Debian's
+# package raspi-firmware.
 FIRMWARE ?=
 # Own arguments for QEMU, e.g. QEMU_ARGS='-icount shift=0,sleep=off'.
 QEMU_ARGS ?=
@@ -83,7 +84,7 @@ BARE_CLIPPY := $(BARE_ENV) PATH="$(dir $(BARE_CARGO)):$$PATH" $(BARE_CARGO) clip
 	twins twins-image test-fuzz fuzz sanitize check-broken-files
 
 help: ## this table
-	@echo "make TARGET [MODEL=file.gguf] [FAST=1] [CARD_SIZE=256M] [FIRMWARE=dir] [QEMU_ARGS=...]"
+	@echo "make TARGET [MODEL=file.gguf] [FAST=1] [CARD_SIZE=256M] [FIRMWARE=dir|debian] [QEMU_ARGS=...]"
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | column -t -s '|'
 
 # ---- what has to be installed -------------------------------------------------------------------------------------------
@@ -153,8 +154,11 @@ $(WORK)/models/tinyllama-1.1b-random.%.gguf:
 	@mkdir -p $(dir $@)
 	$(HOST_CARGO) run --quiet --profile tool $(LOCKED) -p barellama-models -- --type $* --output $@
 
-card: image $(MODEL) ## .work/card.img: an SD card image with kernel, configuration and model
-	$(HOST_TOOL) card --output $(CARD) --size $(CARD_SIZE) $(if $(FIRMWARE),--firmware $(FIRMWARE)) \
+FIRMWARE_FILES = $(if $(filter debian,$(FIRMWARE)),$(WORK)/firmware,$(FIRMWARE))
+
+card: image $(MODEL) ## .work/card.img: an SD card image with kernel, configuration, model and FIRMWARE=dir or FIRMWARE=debian
+	$(if $(filter debian,$(FIRMWARE)),@sh scripts/firmware.sh $(WORK)/firmware)
+	$(HOST_TOOL) card --output $(CARD) --size $(CARD_SIZE) $(if $(FIRMWARE),--firmware $(FIRMWARE_FILES)) \
 		$(IMAGE) firmware/config.txt firmware/barellama.txt $(MODEL)
 
 run: $(if $(FAST),image $(DTB) $(MODEL),card) ## boots QEMU's raspi4b from the card image, ends at the board's console

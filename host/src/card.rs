@@ -142,18 +142,52 @@ pub struct Card {
     pub bytes: u64,
     /// Bytes of a cluster.
     pub cluster_bytes: u64,
-    /// Names and sizes, as they were put there.
-    pub files: Vec<(String, u64)>,
+    /// The files, as they were put there.
+    pub files: Vec<Copied>,
 }
+
+/// A file that was put on a card.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// Its path on the card.
+    pub name: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Where it came from.
+    pub source: PathBuf,
+}
+
+/// The firmware that a board reads from the card before the kernel. With `gpu_mem=16`, which our config.txt asks for, it is the
+/// cut-down pair (github.com/raspberrypi/documentation, "The boot folder").
+const FIRMWARE: [(&str, &[&str]); 2] = [
+    ("Raspberry Pi 3 and Zero 2 W", &["bootcode.bin", "start_cd.elf", "fixup_cd.dat"]),
+    ("Raspberry Pi 4", &["start4cd.elf", "fixup4cd.dat"]),
+];
 
 impl fmt::Display for Card {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let size = CardSize::Bytes(self.bytes);
         write!(formatter, "{size}, one FAT32 partition at 1 MiB, clusters of {} bytes", self.cluster_bytes)?;
-        for (name, bytes) in &self.files {
-            write!(formatter, "\n  {bytes:>12}  /{name}")?;
+        let columns = self.files.iter().map(|file| file.name.chars().count()).max().unwrap_or(0);
+        for Copied { name, bytes, source } in &self.files {
+            write!(formatter, "\n  {bytes:>12}  /{name:<columns$}  from {}", source.display())?;
         }
-        Ok(())
+        let mut has_board = false;
+        for (board, needed) in FIRMWARE {
+            let is_there = |name: &&str| self.files.iter().any(|file| file.name.eq_ignore_ascii_case(name));
+            let missing = needed.iter().filter(|name| !is_there(name)).copied().collect::<Vec<_>>();
+            has_board |= missing.is_empty();
+            match missing.len() {
+                0 => write!(formatter, "\n{board}: its firmware is there")?,
+                count if count < needed.len() => write!(formatter, "\n{board}: missing {}", missing.join(", "))?,
+                _ => {}
+            }
+        }
+        if has_board {
+            return Ok(());
+        }
+        formatter
+            .write_str("\nNo board boots from this card, only QEMU: it lacks the firmware (make card FIRMWARE=debian)")
     }
 }
 
@@ -203,7 +237,7 @@ pub fn make(output: &Path, size: CardSize, entries: &[Entry]) -> Result<Card, Ca
     let mut files = Vec::new();
     for (entry, size) in entries.iter().zip(sizes) {
         copy(&volume.root_dir(), entry, &bar)?;
-        files.push((entry.name.clone(), size));
+        files.push(Copied { name: entry.name.clone(), bytes: size, source: entry.source.clone() });
     }
     bar.finish_and_clear();
     volume.unmount().map_err(at_output)?;

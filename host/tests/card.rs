@@ -46,7 +46,7 @@ fn files_are_there_with_their_long_names() {
     let output = directory.path().join("card.img");
     let made = card::make(&output, CardSize::Auto, &entries).unwrap();
     assert_eq!(made.bytes, 64 << 20);
-    assert_eq!(made.files[1], ("SmolLM2-135M-Instruct.Q4_1.gguf".to_owned(), 3_000_001));
+    assert_eq!((made.files[1].name.as_str(), made.files[1].bytes), ("SmolLM2-135M-Instruct.Q4_1.gguf", 3_000_001));
 
     let volume = open(&output);
     assert_eq!(volume.fat_type(), fatfs::FatType::Fat32);
@@ -129,4 +129,20 @@ fn arguments_may_rename() {
     let entry = Entry::from_argument("/some/where/model.gguf=m.gguf");
     assert_eq!(entry, Entry { source: "/some/where/model.gguf".into(), name: "m.gguf".to_owned() });
     assert_eq!(Entry::from_argument("/some/where/model.gguf").name, "model.gguf");
+}
+
+#[test]
+fn the_report_says_where_files_came_from_and_which_boards_boot() {
+    let directory = tempfile::tempdir().unwrap();
+    let report = |names: &[&str]| {
+        let entries = names.iter().map(|name| file(directory.path(), name, b"firmware")).collect::<Vec<_>>();
+        card::make(&directory.path().join("card.img"), CardSize::Auto, &entries).unwrap().to_string()
+    };
+    let none = report(&["kernel8.img"]);
+    assert!(none.contains(&format!("from {}", directory.path().join("kernel8.img").display())), "{none}");
+    assert!(none.contains("No board boots from this card"), "{none}");
+    let part = report(&["kernel8.img", "start4.elf", "fixup4.dat", "start4cd.elf"]);
+    assert!(part.contains("Raspberry Pi 4: missing fixup4cd.dat") && part.contains("No board"), "{part}");
+    let whole = report(&["kernel8.img", "start4cd.elf", "FIXUP4CD.DAT"]);
+    assert!(whole.contains("Raspberry Pi 4: its firmware is there") && !whole.contains("No board"), "{whole}");
 }

@@ -15,6 +15,7 @@ mod tag {
     pub const GET_CLOCK_RATE: u32 = 0x0003_0002;
     pub const GET_MAXIMUM_CLOCK_RATE: u32 = 0x0003_0004;
     pub const GET_TEMPERATURE: u32 = 0x0003_0006;
+    pub const GET_MAXIMUM_TEMPERATURE: u32 = 0x0003_000A;
     pub const GET_THROTTLED: u32 = 0x0003_0046;
     pub const GET_MEASURED_CLOCK_RATE: u32 = 0x0003_0047;
     pub const SET_CLOCK_RATE: u32 = 0x0003_8002;
@@ -113,6 +114,10 @@ impl Firmware for VideoCoreFirmware {
 
     fn temperature_millidegrees(&self) -> Option<u32> {
         self.mailbox.property::<2>(tag::GET_TEMPERATURE, &[0]).map(|[_, millidegrees]| millidegrees)
+    }
+
+    fn temperature_limit_millidegrees(&self) -> Option<u32> {
+        self.mailbox.property::<2>(tag::GET_MAXIMUM_TEMPERATURE, &[0]).map(|[_, millidegrees]| millidegrees)
     }
 
     fn throttled(&self) -> Option<u32> {

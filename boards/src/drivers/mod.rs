@@ -5,6 +5,8 @@ pub mod bcm2835_mailbox;
 pub mod bcm2835_power;
 pub mod bcm2835_sdhost;
 #[cfg(target_os = "none")]
+pub mod bcm2835_timer;
+#[cfg(target_os = "none")]
 pub mod bcm2836_interrupts;
 #[cfg(target_os = "none")]
 pub mod bcm_gpio;

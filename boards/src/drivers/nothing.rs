@@ -22,6 +22,10 @@ impl Firmware for Nothing {
         None
     }
 
+    fn temperature_limit_millidegrees(&self) -> Option<u32> {
+        None
+    }
+
     fn throttled(&self) -> Option<u32> {
         None
     }

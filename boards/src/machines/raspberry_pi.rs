@@ -5,6 +5,7 @@ use super::common;
 use crate::drivers::bcm_gpio::{BcmGpio, Function, Pull, PullControl};
 use crate::drivers::bcm2835_mailbox::Bcm2835Mailbox;
 use crate::drivers::bcm2835_power::Bcm2835Power;
+use crate::drivers::bcm2835_timer::Bcm2835Timer;
 use crate::drivers::firmware::VideoCoreFirmware;
 use crate::drivers::led::BoardLed;
 use crate::drivers::pl011::Pl011;
@@ -12,10 +13,11 @@ use crate::memory;
 use crate::models::Model;
 use barellama_arch::boot::BootFacts;
 use barellama_arch::{mmu, registers};
-use barellama_kernel::platform::{Clock, EXTENTS_MAX, Firmware, PhysicalRange, Watchdog};
+use barellama_kernel::platform::{Clock, EXTENTS_MAX, Firmware, MemoryClaims, PhysicalRange, Watchdog};
 use heapless::Vec;
 use spin::Once;
 
+const SYSTEM_TIMER: u64 = 0x0000_3000;
 const MAILBOX: u64 = 0x0000_B880;
 const POWER_MANAGER: u64 = 0x0010_0000;
 const GPIO: u64 = 0x0020_0000;
@@ -59,6 +61,11 @@ pub(super) struct Peripherals {
 pub(super) struct Board {
     pub peripherals: &'static Peripherals,
     pub power: &'static Bcm2835Power,
+    pub timer: &'static Bcm2835Timer,
+    /// Physical address of the console's registers.
+    pub console_address: u64,
+    /// RAM by the board's revision, if it tells.
+    revision_bytes: Option<u64>,
     pub led: &'static BoardLed,
     pub is_emulator: bool,
     pub name: &'static str,
@@ -75,10 +82,12 @@ pub(super) struct Memory {
     pub placed_file: Option<PhysicalRange>,
     /// The device tree, one of the reserved ranges.
     pub device_tree: Option<PhysicalRange>,
+    pub claims: MemoryClaims,
 }
 
 static PERIPHERALS: Once<Peripherals> = Once::new();
 static POWER: Once<Bcm2835Power> = Once::new();
+static TIMER: Once<Bcm2835Timer> = Once::new();
 static LED: Once<BoardLed> = Once::new();
 
 /// Brings up the console and asks the firmware what board it is. `None` only if the device registers cannot be mapped.
@@ -93,14 +102,18 @@ pub(super) fn bring_up(family: &Family) -> Option<Board> {
         common::end_after_report(power);
     }
     let revision = firmware.board_revision();
+    let revision_bytes = revision.and_then(memory::ram_bytes_by_revision);
     let model = revision.and_then(Model::by_revision).unwrap_or(family.unknown_model);
     Some(Board {
         peripherals,
         power,
+        timer: timer(family)?,
+        console_address: family.base + UART,
+        revision_bytes,
         led: LED.call_once(|| BoardLed::new(model.led, &peripherals.gpio, firmware)),
         is_emulator,
         name: if is_emulator { model.name_in_emulator } else { model.name },
-        ram_bytes: revision.and_then(memory::ram_bytes_by_revision).unwrap_or(family.ram_least_bytes),
+        ram_bytes: revision_bytes.unwrap_or(family.ram_least_bytes),
         video_core_start: video_core_start(firmware),
     })
 }
@@ -136,7 +149,15 @@ impl Board {
                 file.bytes, file.start
             ));
         }
-        Memory { ram, reserved, placed_file, device_tree }
+        let firmware = &self.peripherals.firmware;
+        let tree_bytes = memory::total_bytes(&tree.ram);
+        let claims = MemoryClaims {
+            revision_bytes: self.revision_bytes,
+            mailbox_bytes: firmware.arm_memory().map(|range| range.bytes),
+            video_core_bytes: firmware.video_core_memory().map(|range| range.bytes),
+            tree_bytes: (tree_bytes != 0).then_some(tree_bytes),
+        };
+        Memory { ram, reserved, placed_file, device_tree, claims }
     }
 
     /// Whether a placed file lies in RAM. An emulator has no VideoCore: its loader may write across the VideoCore's memory, the
@@ -172,6 +193,12 @@ fn power(family: &Family, is_emulator: bool) -> Option<&'static Bcm2835Power> {
     let address = mmu::map_device(family.base + POWER_MANAGER, PAGE).ok()?;
     // SAFETY: `map_device` mapped the power manager's registers for good; `call_once` makes one driver.
     Some(POWER.call_once(|| unsafe { Bcm2835Power::new(address, is_emulator) }))
+}
+
+fn timer(family: &Family) -> Option<&'static Bcm2835Timer> {
+    let address = mmu::map_device(family.base + SYSTEM_TIMER, PAGE).ok()?;
+    // SAFETY: `map_device` mapped the system timer's registers for good.
+    Some(TIMER.call_once(|| unsafe { Bcm2835Timer::new(address) }))
 }
 
 /// Puts the PL011 on the header's pins 8 and 10 and programs it for the clock that the firmware tells.

@@ -68,12 +68,15 @@ pub(super) fn machine(facts: &BootFacts) -> Option<Machine> {
     let board = raspberry_pi::bring_up(&FAMILY)?;
     let interrupts = interrupts()?;
     let ram = memory::raspberry_pi_4_ram(board.ram_bytes, board.video_core_start);
-    let Memory { ram, reserved, placed_file, device_tree } = board.memory(ram, facts);
+    let Memory { ram, reserved, placed_file, device_tree, claims } = board.memory(ram, facts);
     Some(Machine {
         name: board.name,
         cores: CORES,
         ram,
         reserved,
+        memory_claims: claims,
+        console_address: board.console_address,
+        reference_clock: Some(board.timer),
         placed_file,
         device_tree,
         watchdog: board.watchdog(),

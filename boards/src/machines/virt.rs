@@ -18,7 +18,7 @@ use barellama_abi::layout::CORES_MAX;
 use barellama_arch::boot::BootFacts;
 use barellama_arch::psci::Conduit;
 use barellama_arch::{mmu, timer};
-use barellama_kernel::platform::{Machine, PhysicalRange};
+use barellama_kernel::platform::{Machine, MemoryClaims, PhysicalRange};
 use barellama_storage::SdHost;
 use heapless::Vec;
 use spin::Once;
@@ -60,6 +60,7 @@ pub(super) fn machine(facts: &BootFacts) -> Option<Machine> {
     let where_the_tree_may_be = [PhysicalRange { start: RAM_START, bytes: RAM_END_MAX - RAM_START }];
     let mut reserved = Vec::new();
     let (tree, device_tree) = common::read_device_tree(facts.argument, &where_the_tree_may_be, &mut reserved);
+    let tree_bytes = memory::total_bytes(&tree.ram);
     let mut ram = tree.ram;
     if ram.is_empty() {
         common::say(format_args!("There is no device tree at {:#x}: 128 MiB are taken for granted.\n", facts.argument));
@@ -72,6 +73,9 @@ pub(super) fn machine(facts: &BootFacts) -> Option<Machine> {
         cores: tree.cores.clamp(1, CORES_MAX),
         ram,
         reserved,
+        memory_claims: MemoryClaims { tree_bytes: (tree_bytes != 0).then_some(tree_bytes), ..MemoryClaims::default() },
+        console_address: UART,
+        reference_clock: None,
         placed_file,
         device_tree,
         watchdog: None,

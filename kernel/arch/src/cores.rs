@@ -93,13 +93,15 @@ pub fn wait_for_check_in(core: usize, timeout_ns: u64) -> bool {
     true
 }
 
-/// The most bytes of its EL1 stack that a core has used so far: stacks are zeroed at the start.
+/// The most bytes of its EL1 stack that a core has used so far: stacks are zeroed at the start. The guard words at the low end do not
+/// count.
 #[must_use]
 pub fn stack_used_bytes(core: usize) -> usize {
     if core >= CORES_MAX || (core != 0 && !has_checked_in(core)) {
         return 0;
     }
     let (low, high) = image::stack(core);
+    let low = low + crate::probe::GUARD_BYTES;
     let untouched = (low..high).step_by(8).take_while(|&address| {
         // SAFETY: the range is the mapped part of the core's stack slot; words may change under the read, which is volatile and
         // only compared with zero.

@@ -56,8 +56,9 @@ pub fn spin_ns(delay_ns: u64) {
     }
 }
 
-/// The counter. `isb` keeps the read from being done early (Arm ARM D12.1.2).
-fn ticks() -> u64 {
+/// The counter: [`frequency_hz`] ticks a second. `isb` keeps the read from being done early (Arm ARM D12.1.2).
+#[must_use]
+pub fn ticks() -> u64 {
     barrier::isb(barrier::SY);
     CNTVCT_EL0.get()
 }

@@ -1,11 +1,12 @@
 //! The order of things from the recognised board to the prompt. Read it like a list of contents.
 
 use barellama_arch::boot::BootFacts;
-use barellama_arch::{canary, cores, interrupts, mmu, registers, timer};
+use barellama_arch::{canary, cores, interrupts, mmu, probe, registers, timer};
 use barellama_shell::report::{self, BannerFacts};
 use static_cell::StaticCell;
 
 use crate::autorun::Autorun;
+use crate::bench::Bench;
 use crate::console::Console;
 use crate::engine::memory::{EngineMemory, MemoryError};
 use crate::engine::worker;
@@ -20,6 +21,7 @@ use crate::payload::{EngineImage, PayloadError};
 use crate::platform::{Clock, Machine, PhysicalRange};
 use crate::requests::RequestTable;
 use crate::serial::{self, SerialWriter};
+use crate::verification::Verification;
 use crate::watchdog::Feeder;
 use crate::{heap, interrupt, last_run, logging, protection};
 
@@ -38,10 +40,20 @@ enum NoEngine {
 }
 
 /// Takes the machine over; never returns. Called once on core 0, with the final tables in use and interrupts masked.
-pub fn start(mut machine: Machine, facts: &BootFacts) -> ! {
+pub fn start(machine: Machine, facts: &BootFacts) -> ! {
+    let kernel = set_up(machine, facts);
+    kernel.test_at_boot();
+    kernel.run()
+}
+
+/// Everything up to the prompt. Not part of [`start`], whose frame stays on the stack for good: half of the stack would be lost to
+/// what is only needed to put the kernel together.
+#[inline(never)]
+fn set_up(mut machine: Machine, facts: &BootFacts) -> &'static mut Kernel {
     heap::start();
     logging::start();
     canary::plant();
+    probe::write_guard_words(0);
     let serial = serial::start(machine.console);
     interrupt::start(machine.interrupts);
     let light = Light::new(machine.led);
@@ -54,8 +66,8 @@ pub fn start(mut machine: Machine, facts: &BootFacts) -> ! {
     last_run::reboot_after_faults(machine.power);
     interrupts::enable();
 
-    let machine_facts = MachineFacts::new(&machine, core_count);
-    print_banner(&machine_facts, &console, facts, arm_hz);
+    let machine_facts = MachineFacts::new(&machine, core_count, facts, arm_hz);
+    print_banner(&machine_facts, &console);
     let hosts = core::mem::take(&mut machine.sd_hosts);
     let (memory, problem) = match engine {
         Ok(memory) => (Some(memory), None),
@@ -68,6 +80,8 @@ pub fn start(mut machine: Machine, facts: &BootFacts) -> ! {
         serial,
         console,
         requests: RequestTable::new(),
+        bench: Bench::new(),
+        verification: Verification::new(),
         mcp: Mcp::new(),
         autorun: Autorun::new(),
         light,
@@ -83,7 +97,7 @@ pub fn start(mut machine: Machine, facts: &BootFacts) -> ! {
     logging::keep_boot();
     kernel.open_console();
     log::info!("kernel entry to prompt: {} us", timer::now_ns() / 1000);
-    kernel.run()
+    kernel
 }
 
 /// Starts the other cores; returns how many cores there are then.
@@ -122,13 +136,14 @@ fn map_engine(free: &mut FreeMemory) -> Result<EngineMemory, NoEngine> {
     EngineMemory::map(image, free).map_err(NoEngine::Memory)
 }
 
-fn print_banner(facts: &MachineFacts, console: &Console, boot: &BootFacts, arm_hz: Option<u32>) {
+fn print_banner(facts: &MachineFacts, console: &Console) {
+    let boot = &facts.boot;
     let banner = BannerFacts {
         version: env!("CARGO_PKG_VERSION"),
         board: facts.name,
         processor: processor_name(boot.midr),
         cores: facts.cores,
-        arm_hz: arm_hz.or_else(|| facts.firmware.clock_hz(Clock::Arm)),
+        arm_hz: facts.arm_asked_hz.or_else(|| facts.firmware.clock_hz(Clock::Arm)),
         ram_bytes: facts.ram_bytes,
         baud: console.settings.baud,
         has_watchdog: facts.has_watchdog,

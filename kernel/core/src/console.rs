@@ -26,6 +26,10 @@ use crate::serial::SerialWriter;
 /// What is shown when a line may be typed.
 pub const PROMPT: &str = "> ";
 
+/// Whose requests Ctrl-C ends.
+const INTERRUPTED: [Origin; 6] =
+    [Origin::Conversation, Origin::Completion, Origin::Command, Origin::Score, Origin::Bench, Origin::Autorun];
+
 /// Moves the cursor of the terminal a row up (ECMA-48, CUU).
 const CURSOR_UP: &str = "\x1b[1A";
 
@@ -144,15 +148,11 @@ impl Kernel {
     pub fn receive(&mut self, byte: u8) {
         self.note_typing();
         let mut out = self.console.out;
-        match self.console.editor.feed(byte, &mut out) {
-            Some(event) => {
-                self.console.is_bar_above = false;
-                match event {
-                    Event::Line => self.carry_out_lines(),
-                    Event::Interrupt => self.interrupt_requests(),
-                }
-            }
-            None => {}
+        let Some(event) = self.console.editor.feed(byte, &mut out) else { return };
+        self.console.is_bar_above = false;
+        match event {
+            Event::Line => self.carry_out_lines(),
+            Event::Interrupt => self.interrupt_requests(),
         }
     }
 
@@ -202,7 +202,7 @@ impl Kernel {
             (Origin::Autorun, EmitKind::Text) => {
                 let _ = self.console.conversation.append_assistant(text);
             }
-            (Origin::Autorun, _) => {}
+            (Origin::Autorun | Origin::Bench, _) => {}
             (Origin::Mcp(ticket), _) => self.mcp.text(ticket, text),
             (Origin::Description, _) => self.mcp.description.push(text),
             _ => self.print_engine_text(text),
@@ -238,6 +238,8 @@ impl Kernel {
             Origin::Completion => self.print_statistics(outcome),
             Origin::Score => self.print_score_end(outcome),
             Origin::Command => self.end_row(),
+            Origin::Bench if self.continue_bench(outcome) => return,
+            Origin::Bench => {}
             Origin::Autorun => return self.end_autorun_prompt(outcome),
             Origin::Mcp(ticket) => return self.mcp.finish(ticket, outcome),
             Origin::Description => return,
@@ -318,9 +320,11 @@ impl Kernel {
     }
 
     fn interrupt_requests(&mut self) {
-        self.cancel_load(Asker::Console);
+        if self.cancel_load(Asker::Console) || self.cancel_verification() {
+            return;
+        }
         let now_ns = timer::now_ns();
-        for origin in [Origin::Conversation, Origin::Completion, Origin::Command, Origin::Score, Origin::Autorun] {
+        for origin in INTERRUPTED {
             let asked = self.requests.cancel(origin, now_ns);
             self.write_controls(asked);
         }
@@ -372,6 +376,10 @@ impl Kernel {
             Command::Help => self.print(|out| command::write_help(out)),
             Command::Status => self.print_status(),
             Command::Memory => self.print_memory(),
+            Command::VerifyMemory => return self.begin_verification(),
+            Command::SelfTest => self.print_self_test(),
+            Command::Traps => self.print_traps(),
+            Command::Bench(sizes) => return self.begin_bench(sizes),
             Command::Model => return self.submit_plain(Origin::Command, RequestKind::Describe),
             Command::Models => self.print_models(),
             Command::Load(name) => return self.load(name),

@@ -1,6 +1,9 @@
 //! What the machine is: kept for banners, tables and the control of power.
 
-use crate::platform::{Firmware, Machine, PhysicalRange, Power};
+use barellama_arch::boot::BootFacts;
+use heapless::Vec;
+
+use crate::platform::{EXTENTS_MAX, Firmware, Machine, MemoryClaims, PhysicalRange, Power, ReferenceClock};
 
 /// The lasting part of [`Machine`].
 pub struct MachineFacts {
@@ -8,6 +11,20 @@ pub struct MachineFacts {
     pub name: &'static str,
     /// Cores in use.
     pub cores: usize,
+    /// Cores that the board has.
+    pub cores_present: usize,
+    /// How the kernel was started.
+    pub boot: BootFacts,
+    /// The rate that the cores were asked to have, in Hz.
+    pub arm_asked_hz: Option<u32>,
+    /// Parts of RAM that were taken before the kernel.
+    pub reserved: Vec<PhysicalRange, EXTENTS_MAX>,
+    /// What each source says about RAM.
+    pub memory_claims: MemoryClaims,
+    /// A clock to compare the cores' counter with.
+    pub reference_clock: Option<&'static dyn ReferenceClock>,
+    /// Physical address of the console's registers.
+    pub console_address: u64,
     /// All RAM, in bytes.
     pub ram_bytes: u64,
     /// Whether a watchdog is fed.
@@ -25,12 +42,19 @@ pub struct MachineFacts {
 }
 
 impl MachineFacts {
-    /// The facts of a machine on which `cores` cores have started.
+    /// The facts of a machine on which `cores` cores have started and were asked to run at a rate.
     #[must_use]
-    pub fn new(machine: &Machine, cores: usize) -> Self {
+    pub fn new(machine: &Machine, cores: usize, boot: &BootFacts, arm_asked_hz: Option<u32>) -> Self {
         Self {
             name: machine.name,
             cores,
+            cores_present: machine.cores,
+            boot: *boot,
+            arm_asked_hz,
+            reserved: machine.reserved.clone(),
+            memory_claims: machine.memory_claims,
+            reference_clock: machine.reference_clock,
+            console_address: machine.console_address,
             ram_bytes: crate::memory_plan::total_bytes(&machine.ram),
             has_watchdog: machine.watchdog.is_some(),
             is_emulator: machine.is_emulator,

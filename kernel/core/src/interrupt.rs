@@ -12,6 +12,7 @@ use crate::serial;
 pub const TICK_NS: u64 = 50_000_000;
 
 static CONTROLLER: Once<&'static dyn InterruptController> = Once::new();
+static TIMER: AtomicU64 = AtomicU64::new(0);
 static UNEXPECTED: AtomicU64 = AtomicU64::new(0);
 
 /// Sets up the controller and core 0; interrupts stay masked.
@@ -38,16 +39,24 @@ pub fn wake(core_mask: u32) {
     }
 }
 
+/// Interrupts of core 0's timer since the start.
+pub fn timer_total() -> u64 {
+    TIMER.load(Ordering::Relaxed)
+}
+
 /// Interrupts that nobody had asked for, since the start.
 pub fn unexpected_total() -> u64 {
     UNEXPECTED.load(Ordering::Relaxed)
 }
 
-fn handle(_core: usize) {
+fn handle(core: usize) {
     let Some(controller) = CONTROLLER.get() else { return };
     let Some((interrupt, token)) = controller.acknowledge() else { return };
     match interrupt {
-        Interrupt::Timer => timer::arm_ns(TICK_NS),
+        Interrupt::Timer => {
+            TIMER.fetch_add(u64::from(core == 0), Ordering::Relaxed);
+            timer::arm_ns(TICK_NS);
+        }
         Interrupt::Console => {
             if let Some(serial) = serial::get() {
                 serial.handle_interrupt();

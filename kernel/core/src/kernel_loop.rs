@@ -6,6 +6,7 @@
 use barellama_arch::{interrupts, timer};
 
 use crate::autorun::Autorun;
+use crate::bench::Bench;
 use crate::console::Console;
 use crate::engine::calls;
 use crate::engine::main_thread::{Left, State};
@@ -18,6 +19,7 @@ use crate::loading::Loading;
 use crate::mcp::Mcp;
 use crate::requests::RequestTable;
 use crate::serial::Serial;
+use crate::verification::Verification;
 use crate::watchdog::Feeder;
 
 /// Everything that the loop works on. It lives on core 0 alone, so nothing in it is locked.
@@ -36,6 +38,10 @@ pub struct Kernel {
     pub requests: RequestTable,
     /// The prompts of the autorun file.
     pub autorun: Autorun,
+    /// The runs of `/bench`.
+    pub bench: Bench,
+    /// Sums over the sealed model.
+    pub verification: Verification,
     /// The line as an MCP server.
     pub mcp: Mcp,
     /// The activity LED.
@@ -61,10 +67,11 @@ impl Kernel {
             has_worked |= self.follow_engine();
             has_worked |= self.step_mcp();
             has_worked |= self.mcp.tell_console_log(self.serial);
+            has_worked |= self.step_verification();
             self.check_time();
             self.serial.end_round();
             has_worked |= self.run_engine();
-            if !has_worked {
+            if !has_worked && !self.step_first_sum() {
                 self.sleep();
             }
         }

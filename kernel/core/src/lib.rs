@@ -11,8 +11,11 @@
 #[cfg(target_os = "none")]
 pub mod autorun;
 #[cfg(target_os = "none")]
+pub mod bench;
+#[cfg(target_os = "none")]
 pub mod boot;
 pub mod call_budget;
+pub mod coherence;
 #[cfg(target_os = "none")]
 pub mod console;
 #[cfg(target_os = "none")]
@@ -48,10 +51,14 @@ pub mod requests;
 #[cfg(target_os = "none")]
 pub mod response;
 #[cfg(target_os = "none")]
+pub mod self_test;
+#[cfg(target_os = "none")]
 pub mod serial;
 #[cfg(target_os = "none")]
 pub mod serving;
 pub mod symbols;
 #[cfg(target_os = "none")]
 pub mod tables;
+#[cfg(target_os = "none")]
+pub mod verification;
 pub mod watchdog;

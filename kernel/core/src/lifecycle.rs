@@ -117,6 +117,7 @@ impl Lifecycle {
     pub fn forget_model(&mut self) {
         self.life = Life::NoModel;
         self.last_outcome = Outcome::default();
+        self.sums = None;
         self.longest_step_ns = 0;
     }
 
@@ -398,6 +399,8 @@ impl Kernel {
         if let Some(model) = self.engine.model.take() {
             model.unmap();
         }
+        self.engine.forget_model();
+        self.verification.forget();
         self.engine.life = Life::Down;
     }
 

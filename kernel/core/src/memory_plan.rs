@@ -194,6 +194,21 @@ impl ModelMemory {
         Ok((Self { model, arena }, (tail.bytes != 0).then_some((tail, own.start))))
     }
 
+    /// The physical place of the model region's bytes from `offset` on: at most `bytes`, fewer at the end of an extent; `None` behind
+    /// the region.
+    #[must_use]
+    pub fn model_part(&self, offset: u64, bytes: u64) -> Option<PhysicalRange> {
+        let mut start = 0;
+        for extent in &self.model {
+            if offset < start + extent.bytes {
+                let inside = offset - start;
+                return Some(PhysicalRange { start: extent.start + inside, bytes: bytes.min(extent.bytes - inside) });
+            }
+            start += extent.bytes;
+        }
+        None
+    }
+
     /// Size of the model region in bytes.
     #[must_use]
     pub fn model_bytes(&self) -> u64 {

@@ -104,8 +104,29 @@ pub trait Firmware: Sync {
     fn temperature_millidegrees(&self) -> Option<u32>;
     /// The GET_THROTTLED bits.
     fn throttled(&self) -> Option<u32>;
+    /// The temperature at which the firmware slows the cores down at the latest, in thousandths of a degree Celsius.
+    fn temperature_limit_millidegrees(&self) -> Option<u32>;
     /// The new-style board revision code.
     fn board_revision(&self) -> Option<u32>;
+}
+
+/// A clock of the SoC that does not hang on the cores' counter, for comparison.
+pub trait ReferenceClock: Sync {
+    /// Microseconds since some moment.
+    fn now_us(&self) -> u64;
+}
+
+/// What each source says about the size of RAM, in bytes; `None` where a source is missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryClaims {
+    /// By the board's revision code: all RAM, the VideoCore's part included.
+    pub revision_bytes: Option<u64>,
+    /// By the mailbox: the Arm's part of the first GiB.
+    pub mailbox_bytes: Option<u64>,
+    /// By the mailbox: the VideoCore's part of it.
+    pub video_core_bytes: Option<u64>,
+    /// By the device tree: the Arm's RAM.
+    pub tree_bytes: Option<u64>,
 }
 
 /// Reset and power.
@@ -185,6 +206,12 @@ pub struct Machine {
     pub ram: Vec<PhysicalRange, EXTENTS_MAX>,
     /// Parts of RAM that are taken: firmware pages, device tree, reserved memory. The kernel image is added by the kernel.
     pub reserved: Vec<PhysicalRange, EXTENTS_MAX>,
+    /// What each source says about RAM.
+    pub memory_claims: MemoryClaims,
+    /// Physical address of the console's registers, which are mapped: how device registers are mapped is read back there.
+    pub console_address: u64,
+    /// A clock to compare the cores' counter with.
+    pub reference_clock: Option<&'static dyn ReferenceClock>,
     /// A file that the firmware placed in memory (`linux,initrd-start/end`).
     pub placed_file: Option<PhysicalRange>,
     /// The device tree that the firmware passed; it is among the reserved ranges.

@@ -18,6 +18,8 @@ pub enum Origin {
     Command,
     /// A console command for tools: JSON lines, the last of them by the kernel.
     Score,
+    /// A run of `/bench`: only its times count.
+    Bench,
     /// A line of the autorun file: text is collected for a JSON line.
     Autorun,
     /// A call of an MCP client.

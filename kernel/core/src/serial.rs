@@ -26,6 +26,7 @@ static RINGS: Mutex<Rings> =
 /// The serial line.
 pub struct Serial {
     console: &'static dyn Console,
+    received: AtomicU64,
     lost: AtomicU64,
     damaged: AtomicU64,
     has_break: AtomicBool,
@@ -44,6 +45,7 @@ struct Rings {
 pub fn start(console: &'static dyn Console) -> &'static Serial {
     SERIAL.call_once(|| Serial {
         console,
+        received: AtomicU64::new(0),
         lost: AtomicU64::new(0),
         damaged: AtomicU64::new(0),
         has_break: AtomicBool::new(false),
@@ -154,6 +156,11 @@ impl Serial {
         self.console.set_baud(baud)
     }
 
+    /// Bytes that came in since the start.
+    pub fn received_bytes(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
     /// Bytes lost on the way in since the start: overruns of the FIFO or of the ring.
     pub fn lost_bytes(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
@@ -192,6 +199,7 @@ impl Serial {
                 rings.received_ns = timer::now_ns();
             }
             rings.response.note_received();
+            self.received.fetch_add(1, Ordering::Relaxed);
             // Cannot fail: there is room.
             let _ = rings.receive.push_back(byte);
         }

@@ -28,6 +28,14 @@ pub enum Command<'a> {
     Status,
     /// The memory map.
     Memory,
+    /// Whether anything changed that must not.
+    VerifyMemory,
+    /// What can be seen of the machine.
+    SelfTest,
+    /// The traps of hardware, one by one.
+    Traps,
+    /// The time of a token.
+    Bench(BenchSizes),
     /// The model card and the plan of the arena.
     Model,
     /// The models on the card.
@@ -69,6 +77,26 @@ pub enum Command<'a> {
     Render(RenderSubject<'a>),
 }
 
+/// How much `/bench` computes in each run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BenchSizes {
+    /// Tokens of the prompt, from 1.
+    pub prompt_tokens: u32,
+    /// Tokens that are generated.
+    pub generated_tokens: u32,
+}
+
+impl BenchSizes {
+    /// The most of each.
+    pub const TOKENS_MAX: u32 = 512;
+}
+
+impl Default for BenchSizes {
+    fn default() -> Self {
+        Self { prompt_tokens: 64, generated_tokens: 16 }
+    }
+}
+
 /// What the chat template is rendered for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RenderSubject<'a> {
@@ -99,16 +127,18 @@ const fn info(name: &'static str, arguments: &'static str, meaning: &'static str
 }
 
 /// Every command, in the order of the help.
-pub const COMMANDS: [CommandInfo; 17] = [
+pub const COMMANDS: [CommandInfo; 19] = [
     info("help", "", "this list"),
     info("status", "", "model, engine, speed, temperature, faults"),
-    info("mem", "", "memory map"),
+    info("mem", "[verify]", "memory map; verify: whether anything changed"),
     info("model", "", "model card and plan of the arena"),
     info("models", "", "models on the card, and which one is loaded"),
     info("load", "NAME | NUMBER", "load another model of the card, without a reboot"),
     info("set", "[KEY [VALUE]]", "show or change settings"),
     info("system", "[TEXT | -]", "show, set or (with -) remove the system prompt"),
     info("reset", "", "forget the conversation"),
+    info("selftest", "[traps]", "what is seen of the board, and what fails on it"),
+    info("bench", "[PROMPT [GEN]]", "time of a token, with clock and temperature"),
     info("log", "", "what was logged since the start"),
     info("restart", "", "restart the engine, the model stays in memory"),
     info("reboot", "", "reset the board"),

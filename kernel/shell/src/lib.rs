@@ -16,6 +16,7 @@
 //! - [`models`]: which model of the card a name or number means.
 //! - [`conversation`]: the messages so far, in fixed memory.
 //! - [`report`]: everything people look at.
+//! - [`self_test`]: what follows from what was seen of the machine.
 //! - [`autorun`]: prompts from a file, answers as JSON lines.
 //! - [`json`]: bounds that are checked before a JSON reader runs, and escaping.
 //!
@@ -40,6 +41,7 @@ pub mod json;
 pub mod models;
 mod nearest;
 pub mod report;
+pub mod self_test;
 pub mod settings;
 #[cfg(test)]
 mod test_random;

@@ -226,6 +226,8 @@ leave_user:
     ldp     x27, x28, [sp, #64]
     ldp     x29, x30, [sp, #80]
     add     sp, sp, #112
+    // The exception that ended the stay masked SError: what the kernel does wrong shall be reported here, not in the engine later.
+    msr     daifclr, #4
     ret
 .size enter_user, . - enter_user
 

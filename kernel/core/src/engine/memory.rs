@@ -85,6 +85,26 @@ impl EngineMemory {
         self.image.segments.iter().zip(self.segments.iter().copied())
     }
 
+    /// The parts that never change, with their sizes in bytes.
+    pub fn constant_parts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.segments().filter_map(|(segment, range)| Some((constant_name(segment.access)?, range.bytes)))
+    }
+
+    /// The part that is not what the image holds; `None` if all are. Each is looked at through the one window.
+    #[must_use]
+    pub fn changed_part(&self) -> Option<&'static str> {
+        self.segments().find_map(|(segment, range)| {
+            let name = constant_name(segment.access)?;
+            let mut at = range.start;
+            let is_unchanged = segment.contents.chunks(mmu::WINDOW_SLICE_BYTES).all(|chunk| {
+                let is_same = mmu::with_physical(at, chunk.len(), |bytes| bytes == chunk).unwrap_or(false);
+                at += chunk.len() as u64;
+                is_same
+            });
+            (!is_unchanged).then_some(name)
+        })
+    }
+
     /// Physical range of the stacks.
     #[must_use]
     pub fn stacks(&self) -> PhysicalRange {
@@ -182,6 +202,15 @@ impl ModelMapping {
     #[must_use]
     pub fn memory(&self) -> &ModelMemory {
         &self.memory
+    }
+}
+
+/// What a part is called that the engine cannot write.
+const fn constant_name(access: SegmentAccess) -> Option<&'static str> {
+    match access {
+        SegmentAccess::ReadExecute => Some("engine code"),
+        SegmentAccess::ReadOnly => Some("engine constants"),
+        SegmentAccess::ReadWrite => None,
     }
 }
 

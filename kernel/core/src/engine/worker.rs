@@ -2,15 +2,16 @@
 
 use barellama_abi::layout::stack_top;
 use barellama_abi::syscall::{Call, CallError};
-use barellama_arch::interrupts;
 use barellama_arch::user::{self, Exit, UserContext};
+use barellama_arch::{cores, interrupts, probe};
 
 use super::calls::{self, Arguments};
 use super::team::TEAM;
-use crate::{interrupt, protection};
+use crate::{interrupt, protection, self_test};
 
 /// Never returns; entered once by each core, with interrupts masked.
 pub fn run(core: usize) -> ! {
+    probe::write_guard_words(core);
     interrupt::start_core(core);
     protection::note(core);
     let mut seen = 0;
@@ -65,6 +66,7 @@ fn run_engine(core: usize) {
 fn serve_interrupts(core: usize, context: &UserContext) {
     TEAM.note_pc(core, context.pc);
     interrupts::serve_pending();
+    self_test::take_part(core);
 }
 
 fn serve(core: usize, arguments: &Arguments) -> Result<u64, CallError> {
@@ -108,4 +110,5 @@ fn sleep_unless(condition: impl Fn() -> bool) {
 fn sleep_once() {
     interrupts::wait_for_interrupt();
     interrupts::serve_pending();
+    self_test::take_part(cores::current());
 }

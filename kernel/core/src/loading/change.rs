@@ -18,6 +18,7 @@ use crate::memory_plan::{ModelMemory, PlanError};
 
 /// Why a load was not begun. What was loaded before still is.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "it lives while a sentence is printed")]
 pub enum LoadRefusal {
     /// The image holds no engine.
     NoEngine,
@@ -52,6 +53,7 @@ impl Kernel {
     ///
     /// # Errors
     /// [`LoadRefusal`]; nothing has changed then.
+    #[expect(clippy::result_large_err, reason = "a sentence with names, of which there is one at a time")]
     pub fn load_model(&mut self, wanted: &str, asker: Asker) -> Result<(), LoadRefusal> {
         if self.engine.memory.is_none() {
             return Err(LoadRefusal::NoEngine);
@@ -93,7 +95,7 @@ impl Kernel {
             return false;
         }
         // A fault on the way out does not matter any more.
-        drop(TEAM.take_fault());
+        let _ = TEAM.take_fault();
         TEAM.settle();
         self.forget_model();
         let Stage::Stopping { next } = core::mem::replace(&mut self.loading.stage, Stage::Settled) else {
@@ -175,6 +177,7 @@ impl Kernel {
         }
     }
 
+    #[expect(clippy::result_large_err, reason = "as above")]
     fn wanted_path(&self, wanted: &str) -> Result<ModelPath, LoadRefusal> {
         self.loading.find(wanted).or_else(|error| {
             // The list has the folders that models are looked for in; a path may lead elsewhere.
@@ -209,6 +212,7 @@ impl Kernel {
             log::warn!("the memory of the placed model stays reserved: RAM is cut into too many pieces");
         }
         self.loading.file_crc32 = None;
+        self.verification.forget();
         self.engine.forget_model();
     }
 

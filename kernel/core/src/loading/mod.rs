@@ -6,10 +6,9 @@
 //!                                    |                    /load, MCP's `models`
 //!                                    +--> Copying, or in place: what the firmware put into memory
 //! ```
-//! - [`configuration`]: `barellama.txt`; [`template`]: a chat template in a file.
-//! - [`choice`]: which model; the menu; `/models`.
-//! - [`change`]: another model instead of the one that is loaded, and how every load ends.
-//! - [`stream`], [`placed`]: the bytes' way.
+//! `configuration` is about `barellama.txt`, `choice` about which model it is (the menu, `/models`), `change` about another model
+//! instead of the one that is loaded and about how every load ends, `stream` and `placed` about the bytes' way, `template` about a
+//! chat template in a file.
 
 mod change;
 mod choice;
@@ -80,6 +79,7 @@ enum Stage {
 
 /// Where the model that is in memory, or on its way, comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one, in a static")]
 enum Source {
     /// There is none.
     Nowhere,
@@ -108,6 +108,8 @@ pub struct Loading {
     reads: u8,
     /// CRC-32 of the file as it was read, if it came from the card.
     file_crc32: Option<u32>,
+    /// Bytes and nanoseconds of the last file that was read.
+    last_read: Option<(u64, u64)>,
     /// Why the engine refused the model.
     problem: String<PROBLEM_BYTES>,
 }
@@ -138,6 +140,7 @@ impl Loading {
             asker: Asker::Nobody,
             reads: 0,
             file_crc32: None,
+            last_read: None,
             problem: String::new(),
         }
     }
@@ -168,6 +171,18 @@ impl Loading {
     #[must_use]
     pub fn file_crc32(&self) -> Option<u32> {
         self.file_crc32
+    }
+
+    /// Bytes and nanoseconds of the last file that was read from the card.
+    #[must_use]
+    pub fn last_read(&self) -> Option<(u64, u64)> {
+        self.last_read
+    }
+
+    /// What is free if no model is loaded.
+    #[must_use]
+    pub fn free_extents(&self) -> &[PhysicalRange] {
+        self.free.extents()
     }
 
     /// What is known of the card, and what reading cost so far.

@@ -2,7 +2,6 @@
 
 use barellama_arch::mmu;
 
-use super::stream::window;
 use super::{PLACED_NAME, SLICE_BYTES, Source, Stage, model_path};
 use crate::kernel_loop::Kernel;
 use crate::memory_plan::ModelMemory;
@@ -61,7 +60,7 @@ impl Kernel {
     pub(super) fn step_copy(&mut self) {
         let Stage::Copying { from, memory, done_bytes } = &mut self.loading.stage else { return };
         let bytes = (from.bytes - *done_bytes).min(SLICE_BYTES as u64);
-        let Some(target) = window(memory, *done_bytes, bytes) else { return };
+        let Some(target) = memory.model_part(*done_bytes, bytes) else { return };
         let part = PhysicalRange { start: from.start + *done_bytes, bytes: target.bytes };
         let copied = copy_physical(part, target.start);
         *done_bytes += target.bytes;

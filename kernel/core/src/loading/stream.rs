@@ -7,7 +7,6 @@ use barellama_storage::{Destination, Load, LoadStep, LoadSummary, StorageError};
 use super::{Card, SLICE_BYTES, Source, Stage, model_path};
 use crate::kernel_loop::Kernel;
 use crate::memory_plan::ModelMemory;
-use crate::platform::PhysicalRange;
 
 /// How often the progress line is drawn.
 const PROGRESS_NS: u64 = 500_000_000;
@@ -64,6 +63,7 @@ impl Kernel {
         let facts = LoadFacts { done_bytes: summary.bytes, total_bytes: summary.bytes, elapsed_ns: summary.elapsed_ns };
         self.draw_load_end(&facts);
         self.loading.file_crc32 = Some(summary.crc32);
+        self.loading.last_read = Some((summary.bytes, summary.elapsed_ns));
         let verified = if summary.is_checksum_verified { ", equal to the checksum file" } else { "" };
         let Source::Card(path) = self.loading.source.clone() else { return };
         self.say(format_args!("{path}: CRC-32 {:08x}{verified}.", summary.crc32));
@@ -74,7 +74,7 @@ impl Kernel {
 /// The card's part of a step, with the bytes going through a window over physical memory.
 fn load_slice(card: &mut Card, load: &mut Load, memory: &ModelMemory, now_ns: u64) -> Result<LoadStep, StorageError> {
     let offset = load.progress(now_ns).done_bytes;
-    let Some(target) = window(memory, offset, SLICE_BYTES as u64) else {
+    let Some(target) = memory.model_part(offset, SLICE_BYTES as u64) else {
         return card.load_step(load, &mut Window { offset, bytes: &mut [] }, now_ns);
     };
     let step = mmu::with_physical_mut(target.start, target.bytes as usize, |bytes| {
@@ -99,23 +99,10 @@ impl Destination for Window<'_> {
     }
 }
 
-/// The physical place of the region's bytes from `offset` on: at most `bytes`, fewer at the end of an extent.
-pub(super) fn window(memory: &ModelMemory, offset: u64, bytes: u64) -> Option<PhysicalRange> {
-    let mut start = 0;
-    for extent in &memory.model {
-        if offset < start + extent.bytes {
-            let inside = offset - start;
-            return Some(PhysicalRange { start: extent.start + inside, bytes: bytes.min(extent.bytes - inside) });
-        }
-        start += extent.bytes;
-    }
-    None
-}
-
 /// Zeroes the region behind the file: the memory may hold what the model before it left.
 fn zero_behind(memory: &ModelMemory, file_bytes: u64) -> Result<(), mmu::MapError> {
     let mut offset = file_bytes;
-    while let Some(part) = window(memory, offset, u64::MAX) {
+    while let Some(part) = memory.model_part(offset, u64::MAX) {
         mmu::zero_physical(part.start, part.bytes)?;
         offset += part.bytes;
     }

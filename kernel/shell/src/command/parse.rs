@@ -1,7 +1,7 @@
 //! From the line to the command, or to the reason why not.
 
 use super::score::messages_from_json;
-use super::{Command, CommandInfo, RenderSubject, ScoreRequest, find, nearest_command};
+use super::{BenchSizes, Command, CommandInfo, RenderSubject, ScoreRequest, find, nearest_command};
 use crate::harmless::Harmless;
 use crate::json::BoundsError;
 use alloc::borrow::Cow;
@@ -33,6 +33,8 @@ pub enum CommandError<'a> {
     Json(&'static CommandInfo, JsonError),
     /// The argument is not a list of token ids.
     BadIds(&'static CommandInfo),
+    /// The arguments are not sizes of a bench.
+    BadSizes(&'static CommandInfo),
     /// The kernel's heap has no room for the argument.
     OutOfMemory(&'static CommandInfo),
 }
@@ -77,6 +79,14 @@ impl fmt::Display for CommandError<'_> {
             Self::BadIds(command) => {
                 write!(formatter, "/{} takes up to {IDS_MAX} token ids, as in 1, 2, 3.", command.name)
             }
+            Self::BadSizes(command) => {
+                write!(
+                    formatter,
+                    "/{} takes up to {} prompt tokens and tokens to generate.",
+                    command.name,
+                    BenchSizes::TOKENS_MAX
+                )
+            }
             Self::OutOfMemory(command) => write!(formatter, "/{}: too large for the kernel's memory.", command.name),
         }
     }
@@ -113,6 +123,9 @@ pub fn parse(line: &str) -> Result<Command<'_>, CommandError<'_>> {
     match command.name {
         "set" => Ok(parse_set(argument.trim())),
         "system" => Ok(parse_system(argument.trim())),
+        "mem" => parse_word(command, argument, "verify", Command::Memory, Command::VerifyMemory),
+        "selftest" => parse_word(command, argument, "traps", Command::SelfTest, Command::Traps),
+        "bench" => parse_bench(command, argument),
         "load" => parse_load(command, argument.trim()),
         "tokens" => Ok(Command::Tokens(required_text(command, argument)?)),
         "raw" => Ok(Command::Raw(required_text(command, argument)?)),
@@ -129,7 +142,6 @@ fn parse_plain<'a>(command: &'static CommandInfo, argument: &str) -> Result<Comm
     }
     Ok(match command.name {
         "status" => Command::Status,
-        "mem" => Command::Memory,
         "model" => Command::Model,
         "models" => Command::Models,
         "reset" => Command::Reset,
@@ -161,6 +173,36 @@ fn parse_system(argument: &str) -> Command<'_> {
         "" => Command::ShowSystem,
         "-" => Command::System(""),
         text => Command::System(text),
+    }
+}
+
+/// One of two commands: without an argument, or with the one word that is known.
+fn parse_word<'a>(
+    command: &'static CommandInfo,
+    argument: &'a str,
+    word: &str,
+    plain: Command<'a>,
+    with_word: Command<'a>,
+) -> Result<Command<'a>, CommandError<'a>> {
+    match argument.trim() {
+        "" => Ok(plain),
+        found if found == word => Ok(with_word),
+        _ => Err(CommandError::MissingArgument(command)),
+    }
+}
+
+/// `PROMPT GENERATED`, both or the first or none.
+fn parse_bench<'a>(command: &'static CommandInfo, argument: &'a str) -> Result<Command<'a>, CommandError<'a>> {
+    let mut sizes = BenchSizes::default();
+    let mut words = argument.split_whitespace();
+    for (size, least) in [(&mut sizes.prompt_tokens, 1), (&mut sizes.generated_tokens, 0)] {
+        let Some(word) = words.next() else { continue };
+        let number = word.parse().ok().filter(|number| (least..=BenchSizes::TOKENS_MAX).contains(number));
+        *size = number.ok_or(CommandError::BadSizes(command))?;
+    }
+    match words.next() {
+        None => Ok(Command::Bench(sizes)),
+        Some(_) => Err(CommandError::BadSizes(command)),
     }
 }
 
@@ -280,6 +322,25 @@ mod tests {
         assert_eq!(parse("/system").unwrap(), Command::ShowSystem);
         assert_eq!(parse("/system Be brief.").unwrap(), Command::System("Be brief."));
         assert_eq!(parse("/system -").unwrap(), Command::System(""));
+    }
+
+    #[test]
+    fn some_commands_know_one_word() {
+        assert_eq!(parse("/mem verify ").unwrap(), Command::VerifyMemory);
+        assert_eq!(parse("/selftest").unwrap(), Command::SelfTest);
+        assert_eq!(parse("/selftest traps").unwrap(), Command::Traps);
+        assert!(error("/mem verfy").starts_with("Usage: /mem [verify]"));
+    }
+
+    #[test]
+    fn bench_takes_two_sizes() {
+        let bench = |prompt_tokens, generated_tokens| Command::Bench(BenchSizes { prompt_tokens, generated_tokens });
+        assert_eq!(parse("/bench").unwrap(), bench(64, 16));
+        assert_eq!(parse("/bench 8").unwrap(), bench(8, 16));
+        assert_eq!(parse("/bench 512 0").unwrap(), bench(512, 0));
+        for line in ["/bench 0", "/bench 513", "/bench 8 8 8", "/bench eight", "/bench -1"] {
+            assert_eq!(error(line), "/bench takes up to 512 prompt tokens and tokens to generate.");
+        }
     }
 
     #[test]

@@ -90,16 +90,18 @@ fn write_processor(facts: &StatusFacts<'_>, out: &mut dyn Write) -> Result {
         write!(out, ", {} °C", Tenths(u64::from(millidegrees / 100)))?;
     }
     if let Some(bits) = facts.throttled {
-        write_throttling(bits, out)?;
+        throttling(bits, out)?;
     }
     out.write_str("\r\n")
 }
 
 /// Bits 0 to 3 are now, 16 to 19 since boot (documentation of `vcgencmd get_throttled`).
-fn write_throttling(bits: u32, out: &mut dyn Write) -> Result {
-    const NAMES: [&str; 4] = ["under-voltage", "capped", "throttled", "soft limit"];
+const THROTTLING: [&str; 4] = ["under-voltage", "capped", "throttled", "soft limit"];
+
+/// Behind other words: what throttles, each behind a comma.
+pub(super) fn throttling(bits: u32, out: &mut dyn Write) -> Result {
     let mut is_any = false;
-    for (bit, name) in NAMES.iter().enumerate() {
+    for (bit, name) in THROTTLING.iter().enumerate() {
         let when = match (bits >> bit & 1, bits >> (bit + 16) & 1) {
             (1, _) => "",
             (_, 1) => " earlier",
@@ -109,6 +111,15 @@ fn write_throttling(bits: u32, out: &mut dyn Write) -> Result {
         is_any = true;
     }
     if is_any { Ok(()) } else { out.write_str(", not throttled") }
+}
+
+/// In a table: "none", or the first thing that throttles or did, and all bits.
+pub(super) fn throttling_brief(bits: u32, out: &mut dyn Write) -> Result {
+    let first = THROTTLING.iter().enumerate().find(|(bit, _)| bits >> bit & 0x1_0001 != 0);
+    match first {
+        Some((_, name)) => write!(out, "{name} ({bits:#x})"),
+        None => out.write_str("none"),
+    }
 }
 
 fn write_model(model: Option<&ModelFacts<'_>>, out: &mut dyn Write) -> Result {

@@ -32,6 +32,16 @@ pub(super) fn mebibytes(bytes: u64) -> Tenths {
     Tenths(u64::try_from((u128::from(bytes) * 10) >> 20).unwrap_or(u64::MAX))
 }
 
+/// Displays Hz in MHz, to the kHz.
+pub(super) struct Megahertz(pub(super) u64);
+
+impl fmt::Display for Megahertz {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kilohertz = self.0.saturating_add(500) / 1000;
+        write!(formatter, "{}.{:03}", kilohertz / 1000, kilohertz % 1000)
+    }
+}
+
 /// Displays a size of memory in the unit that fits it.
 pub(super) struct MemorySize(pub(super) u64);
 
