@@ -114,9 +114,15 @@ fn innermost_loops(code: &[Instruction]) -> Vec<&[Instruction]> {
 fn blocks_of_eight_rows(body: &[Instruction]) -> Option<f64> {
     let count = |is_one: fn(&str) -> bool| body.iter().filter(|one| is_one(&one.text)).count() as f64;
     // Eight products each in 16-bit lanes (those in 32-bit lanes multiply sums with scales), or 16.
-    let narrow = count(|text| (text.starts_with("smull") || text.starts_with("smlal")) && text.contains(".8h,"));
+    let narrow =
+        count(|text| (text.starts_with("smull") || text.starts_with("smlal")) && first_operand(text).ends_with(".8h"));
     let blocks = narrow / 32.0 + count(|text| text.starts_with("sdot")) / 16.0;
     (blocks >= 1.0).then_some(blocks)
+}
+
+/// What an instruction writes.
+fn first_operand(text: &str) -> &str {
+    text.split(',').next().unwrap_or_default()
 }
 
 /// A loop over tokens puts its sums back; one over blocks keeps those of its token in registers.
