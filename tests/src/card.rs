@@ -53,6 +53,19 @@ impl Card {
     /// If it cannot be made.
     #[must_use]
     pub fn with_model_and_texts(model: &Path, texts: &[(&str, &str)]) -> Self {
+        Self::with_files_and_texts(&[("model.gguf", model)], texts)
+    }
+
+    /// A card of 64 MiB with texts, for a machine whose model is placed.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    #[must_use]
+    pub fn with_texts(texts: &[(&str, &str)]) -> Self {
+        Self::with_files_and_texts(&[], texts)
+    }
+
+    fn with_files_and_texts(files: &[(&str, &Path)], texts: &[(&str, &str)]) -> Self {
         let sources = tempfile::tempdir().expect("a directory can be made");
         let written = texts.iter().map(|(name, text)| {
             let path = sources.path().join(name);
@@ -60,7 +73,7 @@ impl Card {
             (*name, path)
         });
         let written = written.collect::<Vec<_>>();
-        let mut files = vec![("model.gguf", model)];
+        let mut files = files.to_vec();
         files.extend(written.iter().map(|(name, path)| (*name, path.as_path())));
         Self::with_files(CardSize::Auto, &files)
     }

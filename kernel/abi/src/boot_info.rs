@@ -2,6 +2,29 @@
 
 use crate::wire::{Reader, Writer};
 
+/// What keys and values are kept as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum KvFormat {
+    /// Half precision, 2 bytes for each value.
+    #[default]
+    F16 = 0,
+    /// ggml's Q8_0: 32 values in 34 bytes.
+    Q8_0 = 1,
+}
+
+impl KvFormat {
+    /// The format of that number.
+    #[must_use]
+    pub const fn from_number(number: u32) -> Option<Self> {
+        Some(match number {
+            0 => Self::F16,
+            1 => Self::Q8_0,
+            _ => return None,
+        })
+    }
+}
+
 /// Written by the kernel at [`crate::layout::BOOT_INFO_ADDRESS`] before each start of the engine.
 ///
 /// Core `n` enters at the ELF entry point with `x0 = n`, SP at [`crate::layout::stack_top`] and every other register zero.
@@ -21,6 +44,8 @@ pub struct BootInfo {
     pub context_tokens: u32,
     /// How many sessions (KV caches) to plan for, at least 1.
     pub sessions: u32,
+    /// What keys and values are kept as.
+    pub kv_format: KvFormat,
     /// ID_AA64ISAR0_EL1, so that the engine can choose its kernels (EL0 cannot read it).
     pub id_aa64isar0_el1: u64,
     /// ID_AA64PFR0_EL1, likewise (bits 23:20 tell half-precision arithmetic).
@@ -29,7 +54,7 @@ pub struct BootInfo {
 
 impl BootInfo {
     /// Size of the encoded form, in bytes.
-    pub const BYTES: usize = 56;
+    pub const BYTES: usize = 64;
 
     /// The encoded form.
     #[must_use]
@@ -45,6 +70,7 @@ impl BootInfo {
         writer.u32(self.sessions);
         writer.u64(self.id_aa64isar0_el1);
         writer.u64(self.id_aa64pfr0_el1);
+        writer.u32(self.kv_format as u32);
         bytes
     }
 
@@ -52,7 +78,7 @@ impl BootInfo {
     #[must_use]
     pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
         let mut reader = Reader::new(bytes);
-        Self {
+        let info = Self {
             model_file_bytes: reader.u64(),
             model_region_bytes: reader.u64(),
             arena_bytes: reader.u64(),
@@ -60,9 +86,11 @@ impl BootInfo {
             model_is_sealed: reader.u32() != 0,
             context_tokens: reader.u32(),
             sessions: reader.u32(),
+            kv_format: KvFormat::F16,
             id_aa64isar0_el1: reader.u64(),
             id_aa64pfr0_el1: reader.u64(),
-        }
+        };
+        Self { kv_format: KvFormat::from_number(reader.u32()).unwrap_or_default(), ..info }
     }
 }
 
@@ -80,6 +108,7 @@ mod tests {
             model_is_sealed: true,
             context_tokens: 2048,
             sessions: 2,
+            kv_format: KvFormat::Q8_0,
             id_aa64isar0_el1: 0x1122_3344_5566_7788,
             id_aa64pfr0_el1: 0x99AA_BBCC_DDEE_FF00,
         };

@@ -81,11 +81,21 @@ pub struct Outcome {
     pub prompt_ns: u64,
     /// Time from the first to the last generated token, in nanoseconds.
     pub decode_ns: u64,
+    /// Passes over the weights that gave the tokens behind the first one.
+    pub decode_passes: u32,
+    /// Tokens that were computed ahead of the choice.
+    pub drafted_tokens: u32,
+    /// Those of them that were chosen.
+    pub accepted_tokens: u32,
+    /// Bytes of weights, keys and values read in these passes; of a pass that several requests shared, an equal share.
+    pub decode_bytes: u64,
+    /// Instructions that the engine executed for these tokens on all cores, shared likewise; 0: the core does not count them.
+    pub decode_instructions: u64,
 }
 
 impl Outcome {
     /// Size of the encoded form, in bytes.
-    pub const BYTES: usize = 40;
+    pub const BYTES: usize = 72;
 
     /// The encoded form.
     #[must_use]
@@ -100,6 +110,11 @@ impl Outcome {
         writer.u32(self.context_tokens);
         writer.u64(self.prompt_ns);
         writer.u64(self.decode_ns);
+        writer.u64(self.decode_bytes);
+        writer.u64(self.decode_instructions);
+        writer.u32(self.decode_passes);
+        writer.u32(self.drafted_tokens);
+        writer.u32(self.accepted_tokens);
         bytes
     }
 
@@ -116,6 +131,11 @@ impl Outcome {
             context_tokens: reader.u32(),
             prompt_ns: reader.u64(),
             decode_ns: reader.u64(),
+            decode_bytes: reader.u64(),
+            decode_instructions: reader.u64(),
+            decode_passes: reader.u32(),
+            drafted_tokens: reader.u32(),
+            accepted_tokens: reader.u32(),
         })
     }
 }
@@ -135,6 +155,11 @@ mod tests {
             context_tokens: 2048,
             prompt_ns: 1 << 40,
             decode_ns: 7,
+            decode_passes: 30,
+            drafted_tokens: 50,
+            accepted_tokens: 33,
+            decode_bytes: 1 << 35,
+            decode_instructions: 1 << 36,
         };
         assert_eq!(Outcome::from_bytes(&outcome.to_bytes()), Some(outcome));
         assert_eq!(Outcome::from_bytes(&[0xFF; Outcome::BYTES]), None);

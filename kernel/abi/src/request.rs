@@ -122,6 +122,35 @@ impl Default for Sampling {
     }
 }
 
+/// Whether tokens are drafted and verified several at once. The answer does not depend on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Speculation {
+    /// One token a pass.
+    Off = 0,
+    /// A draft wherever one is found.
+    On = 1,
+    /// Drafts as long as they pay, by what was measured.
+    #[default]
+    Auto = 2,
+}
+
+impl Speculation {
+    /// The mode of that number.
+    #[must_use]
+    pub const fn from_number(number: u32) -> Option<Self> {
+        Some(match number {
+            0 => Self::Off,
+            1 => Self::On,
+            2 => Self::Auto,
+            _ => return None,
+        })
+    }
+}
+
+/// [`RequestHeader::session`]: the engine takes a free one, if it can one that holds the beginning of the prompt.
+pub const SESSION_ANY: u32 = u32::MAX;
+
 /// The fixed part of a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RequestHeader {
@@ -129,7 +158,7 @@ pub struct RequestHeader {
     pub id: u32,
     /// What is asked for.
     pub kind: RequestKind,
-    /// Which KV cache, 0 to `sessions - 1`.
+    /// Which KV cache, 0 to `sessions - 1`, or [`SESSION_ANY`].
     pub session: u32,
     /// Most tokens to generate; 0: as many as the context holds.
     pub max_tokens: u32,
@@ -144,6 +173,8 @@ pub struct RequestHeader {
     /// Score: positions in front of the prompt whose keys and values are made up, so that a long context can be measured without
     /// computing it; 0: none. The session forgets everything afterwards.
     pub filled_tokens: u32,
+    /// Whether tokens are drafted (generate).
+    pub speculation: Speculation,
     /// How tokens are chosen.
     pub sampling: Sampling,
 }
@@ -156,13 +187,14 @@ impl Default for RequestHeader {
         Self {
             id: 1,
             kind: RequestKind::Generate,
-            session: 0,
+            session: SESSION_ANY,
             max_tokens: 0,
             cores: 0,
             chunk_tokens: 0,
             top: 5,
             ignore_end: false,
             filled_tokens: 0,
+            speculation: Speculation::Auto,
             sampling: Sampling::default(),
         }
     }
@@ -191,12 +223,13 @@ impl RequestHeader {
         writer.u32(self.sampling.repeat_last);
         writer.u64(self.sampling.seed);
         writer.u32(self.filled_tokens);
+        writer.u32(self.speculation as u32);
         bytes
     }
 
     fn from_bytes(bytes: &[u8; Self::BYTES]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
-        Some(Self {
+        let header = Self {
             id: reader.u32(),
             kind: RequestKind::from_number(reader.u32())?,
             session: reader.u32(),
@@ -205,6 +238,7 @@ impl RequestHeader {
             chunk_tokens: reader.u32(),
             top: reader.u32(),
             ignore_end: reader.u32() != 0,
+            speculation: Speculation::Off,
             sampling: Sampling {
                 temperature: reader.f32(),
                 top_k: reader.u32(),
@@ -215,7 +249,8 @@ impl RequestHeader {
                 seed: reader.u64(),
             },
             filled_tokens: reader.u32(),
-        })
+        };
+        Some(Self { speculation: Speculation::from_number(reader.u32())?, ..header })
     }
 }
 
@@ -381,7 +416,7 @@ mod tests {
 
     #[test]
     fn a_full_slot_is_an_error_and_leaves_the_request_whole() {
-        let mut slot = [0; 96];
+        let mut slot = [0; 104];
         let mut writer = RequestWriter::new(&mut slot, RequestHeader::default()).unwrap();
         writer.record(RecordKind::User, b"12345678").unwrap();
         let length = writer.length();

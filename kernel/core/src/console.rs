@@ -260,12 +260,28 @@ impl Kernel {
             Ok(writer.length())
         });
         match submitted {
-            Ok(()) => true,
+            Ok(()) => {
+                self.say_if_queued(origin);
+                true
+            }
             Err(refusal) => {
                 self.deliver_error(origin, self.refusal_sentence(refusal));
                 false
             }
         }
+    }
+
+    /// Tells a person that the newest request does not run yet.
+    fn say_if_queued(&mut self, origin: Origin) {
+        let Some(id) = self.requests.entries().map(|(_, entry)| entry.id).max() else { return };
+        let ahead = self.requests.ahead_of(id);
+        if ahead < self.engine.sessions
+            || !matches!(origin, Origin::Conversation | Origin::Completion | Origin::Command)
+        {
+            return;
+        }
+        let before = if ahead == 1 { "request is" } else { "requests are" };
+        self.print(|out| write!(out, "(queued: {ahead} {before} before this one)\r\n"));
     }
 
     /// Hands the engine a request that `write` puts into a slot; its deadline is the given one or that of the settings.
@@ -524,7 +540,8 @@ impl Kernel {
             write!(
                 out,
                 "{{\"done\":true,\"stop\":\"{}\",\"prompt_tokens\":{},\"reused_tokens\":{},\"generated_tokens\":{},\
-                 \"context_used_tokens\":{},\"context_tokens\":{},\"prompt_ns\":{},\"decode_ns\":{}}}\r\n",
+                 \"context_used_tokens\":{},\"context_tokens\":{},\"prompt_ns\":{},\"decode_ns\":{},\
+                 \"decode_passes\":{},\"decode_bytes\":{}}}\r\n",
                 outcome.stop_reason.name(),
                 outcome.prompt_tokens,
                 outcome.reused_tokens,
@@ -532,7 +549,9 @@ impl Kernel {
                 outcome.context_used_tokens,
                 outcome.context_tokens,
                 outcome.prompt_ns,
-                outcome.decode_ns
+                outcome.decode_ns,
+                outcome.decode_passes,
+                outcome.decode_bytes
             )
         });
     }

@@ -69,6 +69,8 @@ pub struct Lifecycle {
     pub life: Life,
     /// Cores it runs on.
     pub cores: usize,
+    /// Requests that it takes at once.
+    pub sessions: usize,
     /// Faults since the start of the kernel.
     pub faults: u64,
     /// Restarts since the start of the kernel.
@@ -99,6 +101,7 @@ impl Lifecycle {
             main: MainThread::stopped(),
             life: Life::NoModel,
             cores,
+            sessions: 1,
             faults: 0,
             restarts: 0,
             generated_tokens: 0,
@@ -203,6 +206,7 @@ impl Kernel {
             model_is_sealed: model.is_sealed(),
             context_tokens: settings.context,
             sessions: settings.sessions.max(1),
+            kv_format: settings.kv_cache,
             id_aa64isar0_el1: registers::id_aa64isar0(),
             id_aa64pfr0_el1: registers::id_aa64pfr0(),
         };
@@ -215,6 +219,7 @@ impl Kernel {
             self.engine.sums = Some(Sums::take(Some(model)));
         }
         calls::BUDGET.set(call_budget::PREPARATION_UNITS);
+        self.engine.sessions = info.sessions as usize;
         self.engine.life = Life::Preparing;
         self.engine.prepare_progress_ns = timer::now_ns();
         TEAM.start(memory.entry(), self.engine.cores);

@@ -81,6 +81,13 @@ impl RequestTable {
         Self { slots: [None; REQUEST_SLOTS], last_id: 0 }
     }
 
+    /// A free slot for a call of an MCP client: the last one is left to the console.
+    #[must_use]
+    pub fn free_slot_for_calls(&self) -> Option<(usize, u32)> {
+        let free = self.slots.iter().filter(|slot| slot.is_none()).count();
+        self.free_slot().filter(|_| free > 1)
+    }
+
     /// A free slot and the id that a request put there will have; `None` if all are taken.
     #[must_use]
     pub fn free_slot(&self) -> Option<(usize, u32)> {
@@ -132,10 +139,23 @@ impl RequestTable {
         self.entries().map(|(_, entry)| entry).find(|entry| entry.id == id && entry.stage == Stage::Active)
     }
 
-    /// Notes that a step of an active request was made. `false` if there is no such request.
+    /// Notes that a step was made for an active request. `false` if there is no such request.
+    ///
+    /// Those that compute together share their steps, and one that waits for its session is not late: it is the engine's steps
+    /// that have a budget. That each request is answered in time is for its deadline to see.
     pub fn note_progress(&mut self, id: u32, now_ns: u64) -> bool {
-        let entry = self.slots.iter_mut().flatten().find(|entry| entry.id == id && entry.stage == Stage::Active);
-        entry.map(|entry| entry.progress_ns = now_ns).is_some()
+        if self.active(id).is_none() {
+            return false;
+        }
+        let active = self.slots.iter_mut().flatten().filter(|entry| entry.stage == Stage::Active);
+        active.for_each(|entry| entry.progress_ns = now_ns);
+        true
+    }
+
+    /// How many requests were there before this one and have not ended.
+    #[must_use]
+    pub fn ahead_of(&self, id: u32) -> usize {
+        self.entries().filter(|(_, entry)| entry.id < id).count()
     }
 
     /// Ends an active request and frees its slot.
@@ -211,6 +231,10 @@ mod tests {
         id
     }
 
+    fn first_of_all() -> [bool; REQUEST_SLOTS] {
+        core::array::from_fn(|slot| slot == 0)
+    }
+
     #[test]
     fn requests_are_taken_in_the_order_they_came() {
         let mut table = RequestTable::new();
@@ -235,6 +259,30 @@ mod tests {
     }
 
     #[test]
+    fn calls_leave_a_slot_to_the_console() {
+        let mut table = RequestTable::new();
+        while table.free_slot_for_calls().is_some() {
+            submit(&mut table, Origin::Command);
+        }
+        assert_eq!(table.entries().count(), REQUEST_SLOTS - 1);
+        let last = submit(&mut table, Origin::Conversation);
+        assert_eq!(table.ahead_of(last), REQUEST_SLOTS - 1);
+    }
+
+    #[test]
+    fn requests_that_compute_together_share_their_steps() {
+        let mut table = RequestTable::new();
+        let (first, second) = (submit(&mut table, Origin::Conversation), submit(&mut table, Origin::Command));
+        let third = submit(&mut table, Origin::Command);
+        table.take_queued(0);
+        table.take_queued(0);
+        assert!(table.note_progress(first, 100) && !table.note_progress(third, 100));
+        assert_eq!(table.overdue(105, 10), None);
+        assert_eq!(table.active(second).map(|entry| entry.progress_ns), Some(100));
+        assert!(table.overdue(111, 10).is_some());
+    }
+
+    #[test]
     fn the_engine_cannot_name_what_it_does_not_have() {
         let mut table = RequestTable::new();
         let id = submit(&mut table, Origin::Command);
@@ -252,8 +300,8 @@ mod tests {
         table.take_queued(1_000);
         assert_eq!(table.overdue(1_010, 10), None);
         assert!(matches!(table.overdue(1_011, 10), Some((entry, Overdue::Step)) if entry.id == id));
-        assert_eq!(table.cancel(Origin::Conversation, 1_012), [true, false, false, false]);
-        assert_eq!(table.cancel(Origin::Conversation, 1_013), [false; 4]);
+        assert_eq!(table.cancel(Origin::Conversation, 1_012), first_of_all());
+        assert_eq!(table.cancel(Origin::Conversation, 1_013), [false; REQUEST_SLOTS]);
         table.note_progress(id, 1_020);
         assert_eq!(table.overdue(1_022, 10), None);
         assert!(matches!(table.overdue(1_023, 10), Some((_, Overdue::Request))));
@@ -264,8 +312,8 @@ mod tests {
         let mut table = RequestTable::new();
         let (slot, id) = table.free_slot().unwrap();
         table.submit(slot, id, Origin::Command, 64, Some(50));
-        assert_eq!(table.expire(49), [false; 4]);
-        assert_eq!(table.expire(50), [true, false, false, false]);
-        assert_eq!(table.expire(51), [false; 4]);
+        assert_eq!(table.expire(49), [false; REQUEST_SLOTS]);
+        assert_eq!(table.expire(50), first_of_all());
+        assert_eq!(table.expire(51), [false; REQUEST_SLOTS]);
     }
 }

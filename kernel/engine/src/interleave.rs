@@ -7,11 +7,12 @@ use alloc::vec;
 use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use barellama_abi::syscall::Phase;
+use barellama_abi::syscall::{EmitKind, Phase};
 use barellama_gguf::{Gguf, ModelConfig, ModelTensors, Tensor};
 
 use crate::compute::team::Crew;
 use crate::kernels::{self, GroupFormat, Interleaving, ROWS, WeightFormat};
+use crate::output::Output;
 
 /// A tensor that is rewritten.
 struct Place {
@@ -31,11 +32,18 @@ pub fn interleave_weights(crew: &Crew<'_>, order: Interleaving, file: &mut [u8])
     let longest = places.values().map(|place| place.group_bytes).max().unwrap_or(0);
     let mut scratch = vec![0.0; longest.div_ceil(size_of::<f32>()) * crew.team.cores()];
     let mut done = 0;
+    let start_ns = crew.kernel.clock_ns();
     for place in places.values() {
         crew.kernel.progress(0, Phase::Prepare, done, total as u64);
         interleave_tensor(crew, place, order, &mut file[place.bytes.clone()], &mut scratch)?;
         done += place.bytes.len() as u64;
     }
+    let took_ms = crew.kernel.clock_ns().saturating_sub(start_ns) / 1_000_000;
+    Output::new(crew.kernel, 0, EmitKind::Report).line(format_args!(
+        "Rows of {} tensors interleaved: {:.1} MB in {took_ms} ms",
+        places.len(),
+        done as f64 / 1e6
+    ));
     Ok(())
 }
 

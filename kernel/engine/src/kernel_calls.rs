@@ -23,6 +23,12 @@ pub trait Kernel: Sync {
     /// What the kernel says; then there will be no work.
     fn wait_for_work(&self) -> Result<Work, CallError>;
 
+    /// The next request, if one waits.
+    ///
+    /// # Errors
+    /// [`CallError::WouldBlock`] if none does.
+    fn poll_for_work(&self) -> Result<Work, CallError>;
+
     /// Copies a request out of its slot, so that nobody else can change it.
     fn read_request(&self, work: Work, request: &mut Vec<u8>);
 

@@ -3,7 +3,8 @@
 //! - [`compute`]: the arithmetic; [`compute::team`] puts all cores on it.
 //! - [`kernels`]: products with quantized weights, in vectors.
 //! - [`interleave`] and [`prepare`]: from the bytes of a model file to a model that can answer.
-//! - [`machine`]: the model at work; [`serve`] takes requests for it, [`generate`] and [`score`] answer them.
+//! - [`machine`]: the model at work; [`serve`] takes requests for it, [`scheduler`] runs those that compute together, each a
+//!   [`job`] that wants an answer ([`generate`], with drafts by [`speculation`]) or scores ([`score`]).
 //! - [`tokenizer`], [`template`], [`sampler`], [`text_stream`]: between text and tokens.
 //! - [`kernel_calls`]: the system calls, as a trait.
 #![no_std]
@@ -16,6 +17,7 @@ pub mod describe;
 pub mod descriptor;
 pub mod generate;
 pub mod interleave;
+pub mod job;
 pub mod kernel_calls;
 pub mod kernels;
 pub mod machine;
@@ -24,8 +26,10 @@ pub mod prepare;
 pub mod prompt;
 pub mod request_error;
 pub mod sampler;
+pub mod scheduler;
 pub mod score;
 pub mod serve;
+pub mod speculation;
 pub mod template;
 pub mod text_requests;
 pub mod text_stream;

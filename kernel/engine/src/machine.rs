@@ -1,45 +1,41 @@
-//! The model at work: sessions, chunks, and the check after every step.
+//! The model at work: sessions, and passes over the weights for some of them.
 
 use alloc::vec::Vec;
 
-use barellama_abi::outcome::StopReason;
-use barellama_abi::request::{RequestHeader, control};
-use barellama_abi::syscall::Phase;
+use barellama_abi::request::{RequestHeader, SESSION_ANY};
 
-use crate::compute::kv_cache::{KvCache, KvElements, Part};
-use crate::compute::linear::Arithmetic;
+use crate::compute::batch::Batch;
+use crate::compute::kv_cache::{KvCache, Part};
 use crate::compute::team::{Crew, Team};
-use crate::compute::transformer;
+use crate::compute::transformer::{self, Interrupted, StepCheck};
 use crate::compute::weights::Weights;
 use crate::compute::workspace::{LOGIT_ROWS, Workspace};
 use crate::kernel_calls::Kernel;
 use crate::prepare::{Prepared, area};
 
-/// A step (one layer of one chunk) should not take longer, in nanoseconds: a cancel is noticed after one.
+/// A step (one layer of one pass) should not take longer, in nanoseconds: a cancel is noticed after one.
 const STEP_NS: u64 = 250_000_000;
-/// Tokens of the first chunk, before anything was measured.
+/// Prompt tokens of the first pass, before anything was measured.
 const FIRST_CHUNK: usize = 8;
 
-/// A KV cache and the tokens in it.
-pub struct Session<'e> {
-    /// The tokens whose keys and values are in the cache.
+/// Stands for a position whose keys and values are made up: no token of a request equals it.
+pub const NO_TOKEN: u32 = u32::MAX;
+
+/// The tokens whose keys and values are in a KV cache.
+pub struct Session {
+    /// The tokens, by position.
     pub tokens: Vec<u32>,
-    cache: KvCache<'e>,
+    /// Whether a request works on it.
+    pub is_busy: bool,
+    /// Number of the request that used it last; 0: none did.
+    pub last_use: u64,
 }
 
-impl Session<'_> {
-    /// Tokens that fit.
+impl Session {
+    /// How many of `tokens` the cache holds already.
     #[must_use]
-    pub const fn context(&self) -> usize {
-        self.cache.context()
-    }
-
-    /// Keeps what the cache already holds of `tokens`, at most `most` of them, and forgets the rest. Returns how many.
-    pub fn reuse(&mut self, tokens: &[u32], most: usize) -> usize {
-        let common = self.tokens.iter().zip(tokens).take_while(|(held, token)| held == token).count();
-        let kept = common.min(most);
-        self.tokens.truncate(kept);
-        kept
+    pub fn common(&self, tokens: &[u32]) -> usize {
+        self.tokens.iter().zip(tokens).take_while(|(held, token)| held == token).count()
     }
 }
 
@@ -52,17 +48,6 @@ pub struct Ticket {
     pub slot: usize,
 }
 
-/// What a progress report says.
-#[derive(Clone, Copy, Debug)]
-pub struct Progress {
-    /// What is counted.
-    pub phase: Phase,
-    /// Steps done before this call.
-    pub done: u64,
-    /// Steps in all.
-    pub total: u64,
-}
-
 /// Weights, buffers, sessions and cores.
 pub struct Machine<'e> {
     kernel: &'e dyn Kernel,
@@ -71,9 +56,15 @@ pub struct Machine<'e> {
     cores: usize,
     weights: &'e Weights<'e>,
     workspace: Workspace<'e>,
+    /// The cache of each session.
+    caches: Vec<KvCache<'e>>,
     /// The sessions, by number.
-    pub sessions: Vec<Session<'e>>,
-    /// Measured time of one token in one layer of a chunk, in nanoseconds; 0: nothing was measured.
+    pub sessions: Vec<Session>,
+    /// Tokens that each session holds at most.
+    context: usize,
+    /// Bytes of the layers' weights, and of the head's.
+    weight_bytes: (u64, u64),
+    /// Measured time of one token in one layer of a pass, in nanoseconds; 0: nothing was measured.
     token_layer_ns: u64,
 }
 
@@ -101,13 +92,21 @@ impl<'e> Machine<'e> {
         let scratch = floats(cut(area::SCRATCH)?)?;
         let kv_cache = cut(area::KV_CACHE)?;
         let context = usize::try_from(prepared.plan.context).ok()?;
+        let caches = caches(prepared, kv_cache)?;
+        let sessions = caches
+            .iter()
+            .map(|_| Session { tokens: Vec::with_capacity(context), is_busy: false, last_use: 0 })
+            .collect();
         Some(Self {
             kernel,
             team,
             cores: cores.clamp(1, team.cores()),
             weights,
             workspace: Workspace::new(&weights.config, &prepared.sizes, activations, logits, scratch),
-            sessions: sessions(weights, kv_cache, prepared.sessions, context)?,
+            caches,
+            sessions,
+            context,
+            weight_bytes: weights.streamed_bytes(),
             token_layer_ns: 0,
         })
     }
@@ -118,19 +117,20 @@ impl<'e> Machine<'e> {
         self.kernel
     }
 
-    /// Size of the vocabulary.
+    /// Tokens that each session can hold.
     #[must_use]
-    pub fn vocabulary(&self) -> usize {
-        self.weights.config.vocabulary
+    pub const fn context(&self) -> usize {
+        self.context
     }
 
     /// Empties a session and makes up keys and values for its first positions, always the same ones between -1 and 1: for
     /// measuring at a position without computing what comes before it. The session has room for them.
     pub fn fill(&mut self, session: usize, positions: usize) {
         let config = &self.weights.config;
-        let Some(session) = self.sessions.get_mut(session) else { return };
+        let cache = &mut self.caches[session];
+        let session = &mut self.sessions[session];
         session.tokens.clear();
-        session.tokens.resize(positions, 0);
+        session.tokens.resize(positions, NO_TOKEN);
         let mut state = 0x9E37_79B9_u32;
         let mut values = alloc::vec![0.0; config.head];
         for layer in 0..config.blocks {
@@ -138,101 +138,106 @@ impl<'e> Machine<'e> {
             {
                 for position in 0..positions {
                     values.fill_with(|| xorshift(&mut state));
-                    session.cache.store(layer, part, kv_head, position, &values);
+                    cache.store(layer, part, kv_head, position, &values);
                 }
             }
         }
     }
 
-    /// Appends tokens to a session, chunk by chunk, and gives the logits of each token from index `wanted` on to `each`.
+    /// A session on which nothing works: the one asked for, or that which holds most of `tokens` if it would not forget more than
+    /// that, or the one that was not used for the longest time.
+    #[must_use]
+    pub fn free_session(&self, asked: u32, tokens: &[u32]) -> Option<usize> {
+        let free = || self.sessions.iter().enumerate().filter(|(_, session)| !session.is_busy);
+        if asked != SESSION_ANY {
+            return free().map(|(index, _)| index).find(|index| *index == asked as usize);
+        }
+        let common = |session: &Session| session.common(tokens);
+        let fitting = free().filter(|(_, session)| common(session) > 0 && 2 * common(session) >= session.tokens.len());
+        let best = fitting.max_by_key(|(_, session)| common(session));
+        best.or_else(|| free().min_by_key(|(_, session)| session.last_use)).map(|(index, _)| index)
+    }
+
+    /// Lets a free session begin with what is already computed of `tokens`, at most `most` of them: it keeps what it holds, or
+    /// copies what another session holds. Returns how many.
+    pub fn begin(&mut self, session: usize, tokens: &[u32], most: usize) -> usize {
+        let common = |session: &Session| session.common(tokens).min(most);
+        let own = common(&self.sessions[session]);
+        self.sessions[session].tokens.truncate(own);
+        let (best, donor) = self.sessions.iter().map(common).zip(0..).max().unwrap_or((own, session));
+        if best <= own {
+            return own;
+        }
+        let Ok([to, from]) = self.caches.get_disjoint_mut([session, donor]) else { return own };
+        to.copy_beginning(from, best);
+        self.sessions[session].tokens.extend_from_slice(&tokens[own..best]);
+        best
+    }
+
+    /// Most tokens of a pass.
+    #[must_use]
+    pub const fn chunk(&self) -> usize {
+        self.workspace.chunk
+    }
+
+    /// Tokens of a pass that keeps a step short, at the measured speed.
+    #[must_use]
+    pub fn short_chunk(&self) -> usize {
+        let most = self.workspace.chunk;
+        match self.token_layer_ns {
+            0 => FIRST_CHUNK.min(most),
+            measured => usize::try_from(STEP_NS / measured).unwrap_or(most).clamp(1, most),
+        }
+    }
+
+    /// Runs a batch and gives the logits of each row that is wanted to `each`, in their order. The tokens then are in their
+    /// sessions, where those that were not wanted after all are cut off again by the caller.
     ///
-    /// The session has room for them and they are below the size of the vocabulary. Tokens of whole chunks stay in the session
-    /// whatever happens.
+    /// Each segment begins where its session ends, the sessions have room for them, and every token is below the size of the
+    /// vocabulary. `cores` is the most that may be used, 0 stands for all.
     ///
     /// # Errors
-    /// Why the request ends early.
-    pub fn advance(
+    /// [`Interrupted`] if `check`, which is asked after every step, said so: the tokens are in the sessions only if the last layer
+    /// was reached.
+    pub fn run(
         &mut self,
-        ticket: &Ticket,
-        tokens: &[u32],
-        wanted: usize,
-        progress: Progress,
+        batch: &Batch,
+        cores: usize,
+        check: &mut StepCheck<'_>,
         each: &mut dyn FnMut(usize, &[f32]),
-    ) -> Result<(), StopReason> {
-        let mut done = 0;
-        while done < tokens.len() {
-            let end = tokens.len().min(done + self.chunk(ticket.header.chunk_tokens as usize));
-            let progress = Progress { done: progress.done + done as u64, ..progress };
-            self.run_chunk(ticket, &tokens[done..end], progress)?;
-            let mut token = wanted.clamp(done, end);
-            while token < end {
-                let group = token..end.min(token + LOGIT_ROWS);
-                self.run_head(ticket, group.start - done..group.end - done, progress, &mut |row, logits| {
-                    each(group.start + row, logits);
-                })?;
-                token = group.end;
+    ) -> Result<(), Interrupted> {
+        let Self { kernel, team, weights, workspace, caches, sessions, .. } = self;
+        let cores = if cores == 0 { self.cores } else { cores.min(self.cores) };
+        let crew = Crew { team, kernel: *kernel, cores };
+        let start_ns = kernel.clock_ns();
+        transformer::forward(&crew, weights, workspace, caches, &batch.tokens, &batch.segments, check)?;
+        for segment in &batch.segments {
+            sessions[segment.cache].tokens.extend_from_slice(&batch.tokens[segment.rows.clone()]);
+        }
+        let layers = batch.tokens.len() as u64 * weights.config.blocks as u64;
+        self.token_layer_ns = kernel.clock_ns().saturating_sub(start_ns) / layers.max(1);
+        for rows in batch.wanted.chunks(LOGIT_ROWS) {
+            let logits = transformer::logits(&crew, weights, workspace, rows);
+            for (row, logits) in rows.iter().zip(logits.chunks_exact(weights.config.vocabulary)) {
+                each(*row, logits);
             }
-            done = end;
+            if !check() {
+                return Err(Interrupted);
+            }
         }
         Ok(())
     }
 
-    fn run_chunk(&mut self, ticket: &Ticket, tokens: &[u32], progress: Progress) -> Result<(), StopReason> {
-        let crew = self.crew(ticket);
-        let Some(session) = self.sessions.get_mut(ticket.header.session as usize) else {
-            return Err(StopReason::Error);
-        };
-        let first = session.tokens.len();
-        let start_ns = self.kernel.clock_ns();
-        let mut check = || check(self.kernel, ticket, progress);
-        transformer::forward(&crew, self.weights, &mut self.workspace, &mut session.cache, tokens, first, &mut check)?;
-        session.tokens.extend_from_slice(tokens);
-        let layers = tokens.len() as u64 * self.weights.config.blocks as u64;
-        self.token_layer_ns = self.kernel.clock_ns().saturating_sub(start_ns) / layers.max(1);
-        Ok(())
-    }
-
-    fn run_head(
-        &mut self,
-        ticket: &Ticket,
-        tokens: core::ops::Range<usize>,
-        progress: Progress,
-        each: &mut dyn FnMut(usize, &[f32]),
-    ) -> Result<(), StopReason> {
-        let crew = self.crew(ticket);
-        let logits = transformer::logits(&crew, self.weights, &mut self.workspace, tokens);
-        for (row, logits) in logits.chunks_exact(self.weights.config.vocabulary).enumerate() {
-            each(row, logits);
-        }
-        check(self.kernel, ticket, progress).map_or(Ok(()), Err)
-    }
-
-    fn crew(&self, ticket: &Ticket) -> Crew<'e> {
-        let cores = match ticket.header.cores as usize {
-            0 => self.cores,
-            cores => cores.min(self.cores),
-        };
-        Crew { team: self.team, kernel: self.kernel, cores }
-    }
-
-    /// Tokens of the next chunk: what was asked for, else what fits a step at the measured speed.
-    fn chunk(&self, asked: usize) -> usize {
-        let most = self.workspace.chunk;
-        match (asked, self.token_layer_ns) {
-            (0, 0) => FIRST_CHUNK.min(most),
-            (0, measured) => usize::try_from(STEP_NS / measured).unwrap_or(most).clamp(1, most),
-            (asked, _) => asked.min(most),
-        }
-    }
-}
-
-/// Tells the kernel that a step was made and asks whether to go on.
-fn check(kernel: &dyn Kernel, ticket: &Ticket, progress: Progress) -> Option<StopReason> {
-    kernel.progress(ticket.header.id, progress.phase, progress.done, progress.total);
-    match kernel.control(ticket.slot) {
-        control::RUN => None,
-        control::DEADLINE => Some(StopReason::Deadline),
-        _ => Some(StopReason::Cancelled),
+    /// Bytes of weights and of keys and values that a batch reads.
+    #[must_use]
+    pub fn bytes_read(&self, batch: &Batch) -> u64 {
+        let heads = batch.wanted.len().div_ceil(LOGIT_ROWS) as u64;
+        let cached: usize = batch
+            .segments
+            .iter()
+            .map(|segment| self.caches[segment.cache].bytes_per_token() * segment.position(segment.rows.end))
+            .sum();
+        self.weight_bytes.0 + heads * self.weight_bytes.1 + cached as u64
     }
 }
 
@@ -252,17 +257,10 @@ fn floats(bytes: &mut [u8]) -> Option<&mut [f32]> {
     bytemuck::try_cast_slice_mut(bytes).ok()
 }
 
-fn sessions<'e>(weights: &Weights<'_>, area: &'e mut [u8], count: usize, context: usize) -> Option<Vec<Session<'e>>> {
-    let elements = weights.config.kv_elements_per_token().checked_mul(context)?;
-    let is_product = weights.arithmetic == Arithmetic::Product;
-    let bytes = elements.checked_mul(if is_product { 2 } else { 4 })?;
-    let session = |part: &'e mut [u8]| {
-        let elements = if is_product {
-            KvElements::F16(bytemuck::try_cast_slice_mut(part).ok()?)
-        } else {
-            KvElements::F32(bytemuck::try_cast_slice_mut(part).ok()?)
-        };
-        Some(Session { tokens: Vec::with_capacity(context), cache: KvCache::new(elements, &weights.config) })
-    };
-    area.chunks_exact_mut(bytes).take(count).map(session).collect()
+fn caches<'e>(prepared: &Prepared<'_>, area: &'e mut [u8]) -> Option<Vec<KvCache<'e>>> {
+    let config = &prepared.weights.config;
+    let context = usize::try_from(prepared.plan.context).ok()?;
+    let bytes = prepared.kv_kind.bytes(config.kv_elements_per_token()).checked_mul(context)?;
+    let parts = area.chunks_exact_mut(bytes).take(prepared.sessions);
+    parts.map(|part| KvCache::new(prepared.kv_kind, part, config)).collect()
 }

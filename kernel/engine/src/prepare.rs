@@ -3,11 +3,12 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
-use barellama_abi::boot_info::BootInfo;
+use barellama_abi::boot_info::{BootInfo, KvFormat};
 use barellama_abi::layout::CORES_MAX;
 use barellama_abi::syscall::{EmitKind, Phase};
 use barellama_gguf::{ArenaPlan, Gguf, ModelConfig, ModelTensors, PlanRequest};
 
+use crate::compute::kv_cache::KvKind;
 use crate::compute::linear::{Arithmetic, RowLayout};
 use crate::compute::weights::Weights;
 use crate::compute::workspace::WorkspaceSizes;
@@ -35,6 +36,8 @@ pub struct Prepared<'m> {
     pub plan: ArenaPlan,
     /// How the buffers of the forward pass are cut.
     pub sizes: WorkspaceSizes,
+    /// What keys and values are kept as.
+    pub kv_kind: KvKind,
     /// Number of sessions.
     pub sessions: usize,
     /// Number of tensors whose rows are interleaved.
@@ -79,20 +82,35 @@ pub fn prepare<'m>(
     let tokenizer = Tokenizer::new(&gguf).map_err(|error| format!("the tokenizer: {error}"))?;
     let sizes = WorkspaceSizes::new(&weights, CHUNK_TOKENS, CORES_MAX);
     let sessions = boot.sessions.max(1) as usize;
-    let plan = plan(boot, &weights, &sizes, heap_bytes()).map_err(|error| error.to_string())?;
+    let kv_kind = kv_kind(boot, &weights)?;
+    let plan = plan(boot, &weights, &sizes, kv_kind, heap_bytes()).map_err(|error| error.to_string())?;
     kernel.progress(0, Phase::Prepare, total, total);
     let interleaved = if layout == RowLayout::Plain { 0 } else { interleave::count(&tensors) };
-    Ok(Prepared { gguf, weights, tokenizer, plan, sizes, sessions, interleaved })
+    Ok(Prepared { gguf, weights, tokenizer, plan, sizes, kv_kind, sessions, interleaved })
+}
+
+/// What the cache is kept as: what was asked for, if the model's heads can be.
+fn kv_kind(boot: &BootInfo, weights: &Weights<'_>) -> Result<KvKind, String> {
+    let kind = match (weights.arithmetic, boot.kv_format) {
+        (Arithmetic::Exact, _) => KvKind::F32,
+        (Arithmetic::Product, KvFormat::F16) => KvKind::F16,
+        (Arithmetic::Product, KvFormat::Q8_0) => KvKind::Q8_0,
+    };
+    let (head, block) = (weights.config.head, kind.block_values());
+    if head.is_multiple_of(block) {
+        return Ok(kind);
+    }
+    Err(format!("kv_cache = q8_0 needs heads of a multiple of {block} values, this model's have {head}: use f16"))
 }
 
 fn plan(
     boot: &BootInfo,
     weights: &Weights<'_>,
     sizes: &WorkspaceSizes,
+    kv_kind: KvKind,
     heap_bytes: u64,
 ) -> Result<ArenaPlan, barellama_gguf::PlanError> {
     let floats = |values: usize| values as u64 * 4;
-    let element = if weights.arithmetic == Arithmetic::Product { 2 } else { 4 };
     // Each session's list of tokens, four bytes a token.
     let lists_bytes = weights.config.context as u64 * 4 * u64::from(boot.sessions.max(1));
     let fixed = [
@@ -104,7 +122,7 @@ fn plan(
     ArenaPlan::new(&PlanRequest {
         arena_bytes: boot.arena_bytes,
         fixed: &fixed,
-        kv_bytes_per_token: weights.config.kv_elements_per_token() as u64 * element,
+        kv_bytes_per_token: kv_kind.bytes(weights.config.kv_elements_per_token()) as u64,
         sessions: u64::from(boot.sessions.max(1)),
         context_wanted: u64::from(boot.context_tokens),
         context_trained: weights.config.context as u64,

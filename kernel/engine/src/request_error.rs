@@ -22,6 +22,8 @@ pub enum RequestError {
         /// How many there are.
         sessions: usize,
     },
+    /// The session works on another request.
+    SessionBusy(u32),
     /// The prompt is longer than the context.
     PromptTooLong {
         /// Tokens of the prompt (and of the ids that are forced behind it).
@@ -55,6 +57,7 @@ impl fmt::Display for RequestError {
             Self::NoSession { session, sessions } => {
                 write!(formatter, "there is no session {session}: there are {sessions}, numbered from 0")
             }
+            Self::SessionBusy(session) => write!(formatter, "session {session} works on another request"),
             Self::PromptTooLong { tokens, context } => {
                 write!(formatter, "the prompt has {tokens} tokens, the context holds {context}")
             }

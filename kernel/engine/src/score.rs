@@ -3,124 +3,71 @@
 use alloc::vec::Vec;
 use core::fmt::Write;
 
-use barellama_abi::outcome::{Outcome, StopReason};
-use barellama_abi::request::{RecordKind, Request, TOP_MAX};
-use barellama_abi::syscall::{EmitKind, Phase};
+use barellama_abi::outcome::StopReason;
+use barellama_abi::request::{RequestHeader, TOP_MAX};
+use barellama_abi::syscall::EmitKind;
 
 use crate::compute::float::argmax;
-use crate::machine::{Machine, Progress, Ticket};
+use crate::job::Chosen;
+use crate::kernel_calls::Kernel;
 use crate::output::Output;
-use crate::prepare::Prepared;
-use crate::prompt;
 use crate::request_error::RequestError;
 
-/// Runs the prompt and the forced ids, then goes on greedily to the number of steps asked for.
-///
-/// # Errors
-/// Why the request is refused.
-pub fn score(
-    machine: &mut Machine<'_>,
-    prepared: &Prepared<'_>,
-    ticket: &Ticket,
-    request: &Request<'_>,
-) -> Result<Outcome, RequestError> {
-    let header = &ticket.header;
-    if header.top > TOP_MAX {
-        return Err(RequestError::TooManyTop(header.top));
-    }
-    let mut start_ns = machine.kernel().clock_ns();
-    let mut tokens = prompt::tokens(prepared, request)?;
-    let forced = prompt::ids(prepared, request, RecordKind::ForcedIds)?.unwrap_or_default();
-    let prompt_tokens = tokens.len();
-    let steps = match header.max_tokens as usize {
-        0 => forced.len().max(1),
-        steps => steps,
-    };
-    // The id that follows the last step is never fed.
-    tokens.extend(forced.iter().take(steps - 1));
-    let session = &mut machine.sessions[header.session as usize];
-    let context = session.context();
-    let filled = header.filled_tokens as usize;
-    if tokens.len().saturating_add(filled) > context {
-        return Err(RequestError::PromptTooLong { tokens: tokens.len().saturating_add(filled), context });
-    }
-    let reused_tokens = if filled == 0 { session.reuse(&tokens, prompt_tokens - 1) } else { 0 };
-    if filled > 0 {
-        machine.fill(header.session as usize, filled);
-        start_ns = machine.kernel().clock_ns();
-    }
-
-    let mut writer = StepWriter::new(machine.kernel(), header.id, header.top as usize);
-    let mut stop = run(machine, ticket, &tokens[reused_tokens..], prompt_tokens - 1 - reused_tokens, &mut writer);
-    let prompt_end_ns = machine.kernel().clock_ns();
-    while stop == StopReason::Complete && writer.steps < steps {
-        if machine.sessions[header.session as usize].tokens.len() >= context {
-            stop = StopReason::ContextFull;
-            break;
-        }
-        let token = writer.choice;
-        stop = run(machine, ticket, &[token], 0, &mut writer);
-    }
-    let steps_done = u32::try_from(writer.steps).unwrap_or(u32::MAX);
-    drop(writer);
-    let context_used = machine.sessions[header.session as usize].tokens.len();
-    if filled > 0 {
-        // What was made up must not be taken for a prefix.
-        machine.sessions[header.session as usize].tokens.clear();
-    }
-    Ok(Outcome {
-        stop_reason: stop,
-        prompt_tokens: count(prompt_tokens),
-        reused_tokens: count(reused_tokens),
-        generated_tokens: steps_done,
-        context_used_tokens: count(context_used),
-        context_tokens: count(context),
-        prompt_ns: prompt_end_ns.saturating_sub(start_ns),
-        decode_ns: machine.kernel().clock_ns().saturating_sub(prompt_end_ns),
-    })
-}
-
-fn run(
-    machine: &mut Machine<'_>,
-    ticket: &Ticket,
-    tokens: &[u32],
-    wanted: usize,
-    writer: &mut StepWriter<'_>,
-) -> StopReason {
-    let progress = Progress { phase: Phase::Prefill, done: 0, total: tokens.len() as u64 };
-    let result = machine.advance(ticket, tokens, wanted, progress, &mut |_, logits| writer.step(logits));
-    result.err().unwrap_or(StopReason::Complete)
-}
-
-fn count(tokens: usize) -> u32 {
-    u32::try_from(tokens).unwrap_or(u32::MAX)
-}
-
 /// Writes a JSON line for each row of logits.
-struct StepWriter<'k> {
-    output: Output<'k>,
+pub struct Scores<'e> {
+    output: Output<'e>,
     top: usize,
     steps: usize,
-    /// The greedy choice of the last step.
-    choice: u32,
+    most: usize,
 }
 
-impl<'k> StepWriter<'k> {
-    fn new(kernel: &'k dyn crate::kernel_calls::Kernel, request_id: u32, top: usize) -> Self {
-        Self { output: Output::new(kernel, request_id, EmitKind::Json), top, steps: 0, choice: 0 }
+impl<'e> Scores<'e> {
+    /// The scores that a request asks for: a step for each of `forced` ids, or as many as it says.
+    ///
+    /// # Errors
+    /// If it asks for too many logits.
+    pub fn new(kernel: &'e dyn Kernel, header: &RequestHeader, forced: usize) -> Result<Self, RequestError> {
+        if header.top > TOP_MAX {
+            return Err(RequestError::TooManyTop(header.top));
+        }
+        let most = match header.max_tokens as usize {
+            0 => forced.max(1),
+            steps => steps,
+        };
+        let output = Output::new(kernel, header.id, EmitKind::Json);
+        Ok(Self { output, top: header.top as usize, steps: 0, most })
     }
 
-    fn step(&mut self, logits: &[f32]) {
-        self.choice = u32::try_from(argmax(logits)).unwrap_or(0);
+    /// Steps so far.
+    #[must_use]
+    pub const fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// Steps in all.
+    #[must_use]
+    pub const fn most(&self) -> usize {
+        self.most
+    }
+
+    /// Writes the line of a step. The greedy choice is run next, unless the token `is_given`.
+    pub fn choose(&mut self, is_given: bool, logits: &[f32]) -> Chosen {
+        let choice = u32::try_from(argmax(logits)).unwrap_or(0);
         // Writing to an output cannot fail.
-        let _ = self.write(logits);
+        let _ = self.write(choice, logits);
         self.steps += 1;
         self.output.flush();
+        match (self.steps >= self.most, is_given) {
+            (true, _) => Chosen::End(StopReason::Complete),
+            (false, true) => Chosen::Given,
+            (false, false) => Chosen::Token(choice),
+        }
     }
 
-    fn write(&mut self, logits: &[f32]) -> core::fmt::Result {
+    fn write(&mut self, choice: u32, logits: &[f32]) -> core::fmt::Result {
+        let steps = self.steps;
         let output = &mut self.output;
-        write!(output, "{{\"step\":{},\"id\":{},\"top\":[", self.steps, self.choice)?;
+        write!(output, "{{\"step\":{steps},\"id\":{choice},\"top\":[")?;
         for (index, (id, logit)) in best(logits, self.top).iter().enumerate() {
             let comma = if index == 0 { "" } else { "," };
             if logit.is_finite() {

@@ -2,6 +2,7 @@
 
 mod support;
 
+use barellama_engine::compute::kv_cache::KvKind;
 use barellama_engine::compute::linear::Arithmetic;
 use support::{Bench, cases, tiny_model, with_crew};
 
@@ -36,6 +37,28 @@ fn assert_equal(one: &[Vec<u32>], other: &[Vec<u32>], what: &str) {
 
 /// Types of each kind of arithmetic: Q8_0, Q8_1 and Q8_K activations, and plain F16.
 const MODELS: [&str; 4] = ["q4_0.gguf", "q4_1.gguf", "q4_k_m.gguf", "f16.gguf"];
+
+#[test]
+fn a_cache_in_q8_0_keeps_the_rule_too() {
+    let prompt = prompt();
+    let run = |file: &[u8], chunk, cores| {
+        let mut all: Vec<Vec<u32>> = Vec::new();
+        with_crew(cores, |crew| {
+            let mut bench = Bench::new(file, Arithmetic::Product, chunk, cores, TOKENS);
+            bench.kv_kind = KvKind::Q8_0;
+            bench.run(crew, &prompt[..70], 0, 0, &mut |_, row| all.push(row.iter().map(|x| x.to_bits()).collect()));
+            bench.run(crew, &prompt[70..], 70, 0, &mut |_, row| all.push(row.iter().map(|x| x.to_bits()).collect()));
+        });
+        all
+    };
+    let file = tiny_model("q4_0.gguf");
+    let one = run(&file, 1, 1);
+    for (chunk, cores) in [(32, 3), (13, 2)] {
+        assert_equal(&one, &run(&file, chunk, cores), &format!("chunks of {chunk}, {cores} cores"));
+    }
+    let f16 = logits(&file, Arithmetic::Product, 32, 2, &[&prompt]);
+    assert!(one != f16, "the cache is rounded to eight bits");
+}
 
 #[test]
 fn the_number_of_cores_does_not_matter() {

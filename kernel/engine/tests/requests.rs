@@ -2,208 +2,20 @@
 
 mod support;
 
-use std::collections::VecDeque;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use barellama_abi::boot_info::BootInfo;
-use barellama_abi::layout::DESCRIPTOR_BYTES;
-use barellama_abi::outcome::{Outcome, StopReason};
-use barellama_abi::request::{RecordKind, RequestHeader, RequestKind, RequestWriter, control};
-use barellama_abi::syscall::{CallError, EMIT_BYTES_MAX, EmitKind, Phase};
-use barellama_engine::compute::linear::{Arithmetic, RowLayout};
-use barellama_engine::compute::team::Team;
-use barellama_engine::kernel_calls::{Kernel, Work};
-use barellama_engine::kernels::Interleaving;
-use barellama_engine::machine::Machine;
-use barellama_engine::{prepare, serve};
+use barellama_abi::outcome::StopReason;
+use barellama_abi::request::{RecordKind, RequestHeader, RequestKind};
+use support::engine::{Ask, FakeKernel, ask_all, boot, generate, lines, run};
 use support::{Case, cases, tiny_model};
-
-const ARENA_BYTES: usize = 64 << 20;
-const HEAP_BYTES: u64 = 1 << 20;
-
-/// What the engine said and did.
-#[derive(Clone, Debug, Default)]
-struct Answer {
-    text: String,
-    json: String,
-    report: String,
-    error: String,
-    outcome: Outcome,
-}
-
-/// A kernel that hands out prepared requests and keeps the answers.
-#[derive(Default)]
-struct FakeKernel {
-    requests: Mutex<VecDeque<Vec<u8>>>,
-    current: Mutex<Vec<u8>>,
-    answers: Mutex<Vec<Answer>>,
-    open: Mutex<Answer>,
-    steps: AtomicU32,
-    /// The control word says cancel from this step on.
-    cancel_at_step: AtomicU32,
-    clock: AtomicU64,
-    is_sealed: AtomicBool,
-}
-
-impl Kernel for FakeKernel {
-    fn wait_for_work(&self) -> Result<Work, CallError> {
-        let request = self.requests.lock().unwrap().pop_front().ok_or(CallError::WouldBlock)?;
-        let length = request.len();
-        *self.current.lock().unwrap() = request;
-        self.steps.store(0, Ordering::SeqCst);
-        Ok(Work { slot: 1, length })
-    }
-
-    fn read_request(&self, work: Work, request: &mut Vec<u8>) {
-        request.clear();
-        request.extend_from_slice(&self.current.lock().unwrap()[..work.length]);
-    }
-
-    fn control(&self, slot: usize) -> u32 {
-        assert_eq!(slot, 1);
-        let at = self.cancel_at_step.load(Ordering::SeqCst);
-        if at != 0 && self.steps.load(Ordering::SeqCst) >= at { control::CANCEL } else { control::RUN }
-    }
-
-    fn emit(&self, _: u32, kind: EmitKind, bytes: &[u8]) {
-        assert!(!bytes.is_empty() && bytes.len() as u64 <= EMIT_BYTES_MAX);
-        let text = std::str::from_utf8(bytes).expect("whole characters");
-        let mut open = self.open.lock().unwrap();
-        match kind {
-            EmitKind::Text => open.text.push_str(text),
-            EmitKind::Json => open.json.push_str(text),
-            EmitKind::Report => open.report.push_str(text),
-            EmitKind::Error => open.error.push_str(text),
-        }
-    }
-
-    fn clock_ns(&self) -> u64 {
-        self.clock.fetch_add(1_000_000, Ordering::SeqCst)
-    }
-
-    fn progress(&self, _: u32, _: Phase, done: u64, total: u64) {
-        assert!(done <= total);
-        self.steps.fetch_add(1, Ordering::SeqCst);
-    }
-
-    fn finish(&self, _: u32, outcome: &Outcome) {
-        let answer = std::mem::take(&mut *self.open.lock().unwrap());
-        self.answers.lock().unwrap().push(Answer { outcome: *outcome, ..answer });
-    }
-
-    fn seal(&self, length: usize) -> Result<(), CallError> {
-        assert!(length > 0 && !self.is_sealed.swap(true, Ordering::SeqCst));
-        Ok(())
-    }
-
-    fn park(&self, word: &AtomicU32, expected: u32) {
-        if word.load(Ordering::SeqCst) == expected {
-            std::thread::yield_now();
-        }
-    }
-
-    fn wake(&self, _: u32) {}
-}
-
-/// Builds requests.
-struct Ask {
-    slot: Vec<u8>,
-    length: usize,
-}
-
-impl Ask {
-    fn new(header: RequestHeader) -> Self {
-        let mut slot = vec![0; 256 << 10];
-        let length = RequestWriter::new(&mut slot, header).unwrap().length();
-        Self { slot, length }
-    }
-
-    fn bytes(mut self, kind: RecordKind, bytes: &[u8]) -> Self {
-        let at = self.length;
-        let mut header = [0; 8];
-        header[..4].copy_from_slice(&(kind as u32).to_le_bytes());
-        header[4..].copy_from_slice(&(bytes.len() as u32).to_le_bytes());
-        self.slot[at..at + 8].copy_from_slice(&header);
-        self.slot[at + 8..at + 8 + bytes.len()].copy_from_slice(bytes);
-        self.length = at + 8 + bytes.len().next_multiple_of(8);
-        self
-    }
-
-    fn text(self, kind: RecordKind, text: &str) -> Self {
-        self.bytes(kind, text.as_bytes())
-    }
-
-    fn ids(self, kind: RecordKind, ids: &[u32]) -> Self {
-        let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
-        self.bytes(kind, &bytes)
-    }
-
-    fn build(mut self) -> Vec<u8> {
-        self.slot.truncate(self.length);
-        self.slot
-    }
-}
-
-fn generate(max_tokens: u32) -> RequestHeader {
-    RequestHeader { max_tokens, ..RequestHeader::default() }
-}
 
 fn score(max_tokens: u32) -> RequestHeader {
     RequestHeader { kind: RequestKind::Score, max_tokens, ..RequestHeader::default() }
 }
 
-fn boot(context_tokens: u32) -> BootInfo {
-    BootInfo { arena_bytes: ARENA_BYTES as u64, cores: 2, context_tokens, sessions: 2, ..BootInfo::default() }
-}
-
-/// Prepares a model and runs requests on two threads; the first answer is what preparing said.
-fn run(file: &[u8], boot: &BootInfo, kernel: &FakeKernel, requests: Vec<Vec<u8>>) -> Vec<Answer> {
-    kernel.requests.lock().unwrap().extend(requests);
-    // Aligned like the arena: a page of u64.
-    let mut arena = vec![0u64; ARENA_BYTES / 8];
-    let arena: &mut [u8] = bytemuck::cast_slice_mut(&mut arena);
-    let team = Team::new(2);
-    let is_running = AtomicBool::new(true);
-    std::thread::scope(|scope| {
-        scope.spawn(|| team.work(kernel, 1, &|| is_running.load(Ordering::SeqCst)));
-        match prepare::prepare(
-            kernel,
-            boot,
-            file,
-            Arithmetic::Product,
-            RowLayout::Interleaved(Interleaving::Rows),
-            &|| HEAP_BYTES,
-        ) {
-            Err(why) => serve::refuse_all(kernel, &why),
-            Ok(prepared) => {
-                let mut descriptor = vec![0; DESCRIPTOR_BYTES as usize];
-                prepare::seal(kernel, &prepared, &mut descriptor).unwrap();
-                prepare::check_sealed(&prepared, &descriptor).unwrap();
-                kernel.finish(0, &Outcome::default());
-                let heap = prepared.plan.areas[0].bytes as usize;
-                let mut machine = Machine::new(kernel, &team, 2, &prepared, &mut arena[heap..]).unwrap();
-                serve::serve(&mut machine, &prepared);
-            }
-        }
-        is_running.store(false, Ordering::SeqCst);
-        team.nudge(kernel);
-    });
-    std::mem::take(&mut *kernel.answers.lock().unwrap())
-}
-
-/// Runs requests on the tiny F16 model.
-fn ask(requests: Vec<Ask>) -> Vec<Answer> {
-    let requests = requests.into_iter().map(Ask::build).collect();
-    run(&tiny_model("f16.gguf"), &boot(0), &FakeKernel::default(), requests).split_off(1)
-}
-
 fn case(name: &str) -> Case {
     cases("tiny/f16-f32.json").into_iter().find(|case| case.name == name).unwrap()
-}
-
-fn lines(json: &str) -> Vec<serde_json::Value> {
-    json.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))).collect()
 }
 
 #[test]
@@ -265,13 +77,6 @@ fn answers_are_the_references_text() {
             assert!(text.starts_with(answer.text.trim_end_matches('\u{FFFD}')), "{name}: {:?}", answer.text);
         }
     }
-}
-
-fn ask_all(requests: Vec<Ask>) -> Vec<Answer> {
-    let count = requests.len();
-    let answers = ask(requests);
-    assert_eq!(answers.len(), count);
-    answers
 }
 
 #[test]

@@ -19,6 +19,11 @@ const DONE: Outcome = Outcome {
     context_tokens: 2048,
     prompt_ns: 80_000_000,
     decode_ns: 40_000_000,
+    decode_passes: 4,
+    drafted_tokens: 0,
+    accepted_tokens: 0,
+    decode_bytes: 400_000_000,
+    decode_instructions: 0,
 };
 
 fn generate(id: impl Into<Value>, token: Option<Value>) -> Value {

@@ -46,7 +46,9 @@ pub fn write_answer(answer: &Answer<'_>, out: &mut dyn Write) -> fmt::Result {
     write!(
         out,
         "{{\"prompt\":{},\"text\":{},\"stop\":\"{}\",\"prompt_tokens\":{},\"reused_tokens\":{},\"generated_tokens\":{},\
-         \"context_used_tokens\":{},\"context_tokens\":{},\"prompt_ns\":{},\"decode_ns\":{}",
+         \"context_used_tokens\":{},\"context_tokens\":{},\"prompt_ns\":{},\"decode_ns\":{},\
+         \"decode_passes\":{},\"drafted_tokens\":{},\"accepted_tokens\":{},\"decode_bytes\":{},\
+         \"decode_instructions\":{}",
         JsonString(answer.prompt),
         JsonString(answer.text),
         outcome.stop_reason.name(),
@@ -57,6 +59,11 @@ pub fn write_answer(answer: &Answer<'_>, out: &mut dyn Write) -> fmt::Result {
         outcome.context_tokens,
         outcome.prompt_ns,
         outcome.decode_ns,
+        outcome.decode_passes,
+        outcome.drafted_tokens,
+        outcome.accepted_tokens,
+        outcome.decode_bytes,
+        outcome.decode_instructions,
     )?;
     if let Some(error) = answer.error {
         write!(out, ",\"error\":{}", JsonString(error))?;
@@ -90,6 +97,7 @@ mod tests {
             context_tokens: 2048,
             prompt_ns: 1_000,
             decode_ns: 2_000,
+            ..Outcome::default()
         };
         let answer = Answer { prompt: "\"hi\"", text: "a\r\nb\u{1b}", outcome: &outcome, error: Some("x\ny") };
         let mut line = String::new();

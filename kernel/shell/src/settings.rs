@@ -10,8 +10,9 @@ mod value;
 pub use info::{Applies, Kind, SettingInfo, all};
 pub use value::{SettingError, TemplateFileError};
 
+use barellama_abi::boot_info::KvFormat;
 use barellama_abi::request::{
-    RecordKind, RequestHeader, RequestKind, RequestWriter, Sampling, SlotFull, TEMPLATE_NAMES,
+    RecordKind, RequestHeader, RequestKind, RequestWriter, Sampling, SlotFull, Speculation, TEMPLATE_NAMES,
 };
 use core::fmt::{self, Write};
 use heapless::{String, Vec};
@@ -83,6 +84,10 @@ pub struct Settings {
     pub step_deadline_ms: u32,
     /// Longest request, in ms; 0: no limit.
     pub request_deadline_ms: u32,
+    /// Whether tokens are drafted.
+    pub speculation: Speculation,
+    /// What keys and values are kept as.
+    pub kv_cache: KvFormat,
     /// File of prompts to run after the start; empty: none.
     pub autorun: String<PATH_BYTES_MAX>,
 }
@@ -118,6 +123,8 @@ impl Settings {
             baud: 115_200,
             step_deadline_ms: 0,
             request_deadline_ms: 0,
+            speculation: Speculation::Auto,
+            kv_cache: KvFormat::F16,
             autorun: String::new(),
         }
     }
@@ -161,6 +168,10 @@ impl Settings {
             Key::StepDeadline => self.step_deadline_ms = value::integer(info, value)?,
             Key::RequestDeadline => self.request_deadline_ms = value::integer(info, value)?,
             Key::Autorun => value::text(info, value, &mut self.autorun)?,
+            Key::Speculation => {
+                self.speculation = Speculation::from_number(value::choice(info, value)?).unwrap_or_default();
+            }
+            Key::KvCache => self.kv_cache = KvFormat::from_number(value::choice(info, value)?).unwrap_or_default(),
         }
         Ok(())
     }
@@ -197,10 +208,12 @@ impl Settings {
             Key::StepDeadline => write!(out, "{}", self.step_deadline_ms),
             Key::RequestDeadline => write!(out, "{}", self.request_deadline_ms),
             Key::Autorun => value::write_text(&self.autorun, out),
+            Key::Speculation => out.write_str(info::SPECULATION[self.speculation as usize]),
+            Key::KvCache => out.write_str(info::KV_CACHE[self.kv_cache as usize]),
         }
     }
 
-    /// The fixed part of a request with these settings, for session 0.
+    /// The fixed part of a request with these settings, for any session.
     #[must_use]
     pub fn request_header(&self, id: u32, kind: RequestKind) -> RequestHeader {
         RequestHeader {
@@ -209,6 +222,7 @@ impl Settings {
             max_tokens: self.max_tokens,
             cores: self.cores,
             chunk_tokens: self.chunk,
+            speculation: self.speculation,
             sampling: Sampling {
                 temperature: self.temperature,
                 top_k: self.top_k,

@@ -83,6 +83,10 @@ impl Kernel for Nothing {
         Err(CallError::NotAllowed)
     }
 
+    fn poll_for_work(&self) -> Result<Work, CallError> {
+        Err(CallError::WouldBlock)
+    }
+
     fn read_request(&self, _: Work, _: &mut Vec<u8>) {}
 
     fn control(&self, _: usize) -> u32 {

@@ -1,6 +1,7 @@
 //! What the server asks the kernel to do.
 
 use barellama_abi::outcome::{Outcome, StopReason};
+use barellama_abi::request::SESSION_ANY;
 use barellama_arch::timer;
 use barellama_mcp::rpc_error::short_text;
 use barellama_mcp::server::{Ticket, Work};
@@ -90,15 +91,17 @@ impl Kernel {
     fn submit_waiting(&mut self) -> bool {
         let mut has_worked = false;
         while !self.mcp.submissions.is_empty() {
-            if self.engine.life == Life::Ready && self.requests.free_slot().is_none() {
+            if self.engine.life == Life::Ready && self.requests.free_slot_for_calls().is_none() {
                 break;
             }
-            let Some(submission) = self.mcp.submissions.pop_front() else { break };
+            let Some(mut submission) = self.mcp.submissions.pop_front() else { break };
             has_worked = true;
+            submission.header.speculation = self.console.settings.speculation;
             let ticket = submission.ticket;
             let deadline_ms = submission.deadline_ms;
-            let submitted =
-                self.submit_written(Origin::Mcp(ticket), deadline_ms, |slot, id, _, _| submission.write(slot, id, 0));
+            let submitted = self.submit_written(Origin::Mcp(ticket), deadline_ms, |slot, id, _, _| {
+                submission.write(slot, id, SESSION_ANY)
+            });
             if let Err(refusal) = submitted {
                 self.mcp.server.fail(ticket, refusal.sentence(self.engine.life));
             }

@@ -1,7 +1,10 @@
 //! Attention over the KV cache: tiles of positions from fixed starts, a running softmax in ascending order.
 
+use core::ops::Range;
+
 use barellama_gguf::ModelConfig;
 
+use super::batch::Segment;
 use super::float;
 use super::kv_cache::{KvCache, Part};
 use super::team::{Crew, Tile};
@@ -18,67 +21,77 @@ pub const fn scratch_values(config: &ModelConfig) -> usize {
     2 * TILE * config.head + states * State::values(config.head) + TILE
 }
 
-/// Where the queries and the output of a chunk are.
+/// Where the queries of a pass are.
 #[derive(Clone, Copy, Debug)]
-pub struct Chunk<'a> {
-    /// `[token][query_stride]`, rotated; the queries come first in each row.
-    pub queries: &'a [f32],
-    /// Distance of two rows of [`Self::queries`].
-    pub query_stride: usize,
-    /// Position of the first token.
-    pub first: usize,
+pub struct Queries<'a> {
+    /// `[token][stride]`, rotated; the queries come first in each row.
+    pub values: &'a [f32],
+    /// Distance of two rows of [`Self::values`].
+    pub stride: usize,
+    /// Whose tokens the rows are.
+    pub segments: &'a [Segment],
 }
 
-/// `output[token][head]` = softmax of the scaled scores, times the values.
+/// `output[token][head]` = softmax of the scaled scores, times the values; each token looks into the cache of its session.
 pub fn attend(
     crew: &Crew<'_>,
     config: &ModelConfig,
-    cache: &KvCache<'_>,
+    caches: &[KvCache<'_>],
     layer: usize,
-    chunk: &Chunk<'_>,
+    queries: &Queries<'_>,
     output: &mut [f32],
     scratch: &mut [f32],
 ) {
     let group = config.heads / config.kv_heads * config.head;
     crew.for_tiles(output, config.query_width(), (TOKENS, group), scratch, |tile, scratch| {
-        let job = Job { config, cache, layer, kv_head: tile.columns().start / group, chunk };
-        job.run(tile, scratch);
+        let kv_head = tile.columns().start / group;
+        let tokens = tile.rows();
+        for segment in queries.segments {
+            let rows = segment.rows.start.max(tokens.start)..segment.rows.end.min(tokens.end);
+            if !rows.is_empty() {
+                let cache = &caches[segment.cache];
+                Job { config, cache, layer, kv_head, queries, segment, rows }.run(tile, scratch);
+            }
+        }
     });
 }
 
-/// A block of tokens and the query heads that share a key-value head.
+/// Some tokens of a session and the query heads that share a key-value head.
 struct Job<'j> {
     config: &'j ModelConfig,
     cache: &'j KvCache<'j>,
     layer: usize,
     kv_head: usize,
-    chunk: &'j Chunk<'j>,
+    queries: &'j Queries<'j>,
+    segment: &'j Segment,
+    /// Rows of the pass, all of the segment.
+    rows: Range<usize>,
 }
 
 impl Job<'_> {
     fn run(&self, output: &mut Tile<'_, f32>, scratch: &mut [f32]) {
         let head = self.config.head;
         let heads = self.config.heads / self.config.kv_heads;
-        let tokens = output.rows();
+        let rows = self.rows.clone();
         let (keys, scratch) = scratch.split_at_mut(TILE * head);
         let (values, scratch) = scratch.split_at_mut(TILE * head);
         let (weights, scratch) = scratch.split_at_mut(TILE);
-        let states = &mut scratch[..tokens.len() * heads * State::values(head)];
+        let states = &mut scratch[..rows.len() * heads * State::values(head)];
         states.chunks_exact_mut(State::values(head)).for_each(State::reset);
 
-        let end = self.chunk.first + tokens.end;
+        let end = self.segment.position(rows.end);
         for start in (0..end).step_by(TILE) {
             let positions = start..end.min(start + TILE);
             let length = positions.len() * head;
             self.cache.load(self.layer, Part::Keys, self.kv_head, positions.clone(), &mut keys[..length]);
             self.cache.load(self.layer, Part::Values, self.kv_head, positions.clone(), &mut values[..length]);
             let mut states = states.chunks_exact_mut(State::values(head));
-            for token in tokens.clone() {
+            for row in rows.clone() {
                 // A token sees itself and what came before it.
-                let seen = (self.chunk.first + token + 1).min(positions.end).saturating_sub(start);
+                let seen = (self.segment.position(row) + 1).min(positions.end).saturating_sub(start);
                 for member in 0..heads {
                     let Some(state) = states.next() else { continue };
-                    let query = self.query(token, self.kv_head * heads + member);
+                    let query = self.query(row, self.kv_head * heads + member);
                     if seen > 0 {
                         let (keys, values) = (&keys[..seen * head], &values[..seen * head]);
                         State { values: state }.add(query, keys, values, &mut weights[..seen]);
@@ -87,8 +100,8 @@ impl Job<'_> {
             }
         }
         let mut states = states.chunks_exact(State::values(head));
-        for token in tokens {
-            for place in output.row_mut(token).chunks_exact_mut(head) {
+        for row in rows {
+            for place in output.row_mut(row).chunks_exact_mut(head) {
                 if let Some(state) = states.next() {
                     State::finish(state, place);
                 }
@@ -96,9 +109,9 @@ impl Job<'_> {
         }
     }
 
-    fn query(&self, token: usize, head: usize) -> &[f32] {
-        let start = token * self.chunk.query_stride + head * self.config.head;
-        &self.chunk.queries[start..start + self.config.head]
+    fn query(&self, row: usize, head: usize) -> &[f32] {
+        let start = row * self.queries.stride + head * self.config.head;
+        &self.queries.values[start..start + self.config.head]
     }
 }
 
@@ -119,23 +132,21 @@ impl State<'_> {
 
     /// Takes in the positions of a tile. `weights` is scratch memory, one for each position.
     fn add(self, query: &[f32], keys: &[f32], values: &[f32], weights: &mut [f32]) {
-        let head = query.len();
-        let scale = 1.0 / libm::sqrtf(head as f32);
+        let scale = 1.0 / libm::sqrtf(query.len() as f32);
         let [largest, sum, sums @ ..] = self.values else { return };
-        let mut new_largest = *largest;
-        for (weight, key) in weights.iter_mut().zip(keys.chunks_exact(head)) {
-            *weight = float::dot(query, key) * scale;
-            new_largest = new_largest.max(*weight);
-        }
-        let shrink = libm::expf(*largest - new_largest);
+        float::dot_rows(query, keys, weights);
+        float::scale(weights, scale);
+        let new_largest = float::max(*largest, weights);
+        let shrink = float::exp(*largest - new_largest);
         *largest = new_largest;
-        *sum *= shrink;
-        float::scale(sums, shrink);
-        for (weight, value) in weights.iter().zip(values.chunks_exact(head)) {
-            let weight = libm::expf(weight - new_largest);
-            *sum += weight;
-            float::add_scaled(sums, weight, value);
+        for weight in &mut *weights {
+            *weight = float::exp(*weight - new_largest);
         }
+        *sum = *sum * shrink + float::sum(weights);
+        if shrink != 1.0 {
+            float::scale(sums, shrink);
+        }
+        float::add_scaled_rows(sums, weights, values);
     }
 
     fn finish(state: &[f32], output: &mut [f32]) {

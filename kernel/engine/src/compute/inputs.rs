@@ -84,6 +84,7 @@ impl Quantizer<'_> {
         matrices: &[&Matrix<'_>],
     ) -> Inputs<'a> {
         let width = values.len() / tokens;
+        let crew = &crew.for_values(values.len());
         let mut blocks: [&'a [u8]; InputFormat::ALL.len()] = [&[]; _];
         for ((blocks, buffer), format) in blocks.iter_mut().zip(&mut self.buffers).zip(InputFormat::ALL) {
             let is_wanted = matrices.iter().any(|matrix| matrix.input() == Some(format));

@@ -83,6 +83,12 @@ impl<'m> Matrix<'m> {
         })
     }
 
+    /// Size in bytes.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.data.len() as u64
+    }
+
     /// The format that activations must have beside F32.
     #[must_use]
     pub fn input(&self) -> Option<InputFormat> {
@@ -234,10 +240,13 @@ fn widen_row(kind: TensorType, bytes: &[u8], values: &mut [f32]) {
     }
 }
 
+/// Outputs of a cache line: two cores never write into the same one.
+const LINE: usize = 16;
+
 /// Columns of a tile of `outputs`: enough tiles that no core waits long for the last one, few enough that handing them out
 /// costs nothing, and whole groups of rows. The result does not depend on it.
 fn tile_columns(outputs: usize, cores: usize) -> usize {
-    (outputs / (cores * 8)).clamp(ROWS, 256).next_multiple_of(ROWS)
+    (outputs / (cores * 8)).clamp(LINE, 256).next_multiple_of(LINE)
 }
 
 /// `output[token][row] = matrices' rows . inputs[token]`, the matrices one below the other.

@@ -4,6 +4,7 @@
 //! here, whichever core computes it and however many tokens are computed together.
 
 pub mod attention;
+pub mod batch;
 pub mod float;
 // Four conversions at a time need vector loads and stores.
 #[allow(unsafe_code)]
@@ -11,6 +12,7 @@ pub mod half;
 pub mod inputs;
 pub mod kv_cache;
 pub mod linear;
+pub mod q8;
 pub mod rope;
 mod roster;
 // Lends a closure and parts of buffers to other cores.

@@ -112,7 +112,21 @@ pub struct Crew<'t> {
     pub cores: usize,
 }
 
+/// A counter in a cache line of its own: the cores that take tiles must not slow down those that read its neighbours.
+#[repr(align(64))]
+struct Line<T>(T);
+
+/// Values that one core works through sooner than it could share them: a task costs some thousand cycles of waiting.
+const ALONE_VALUES: usize = 8192;
+
 impl Crew<'_> {
+    /// The crew for a stage that only passes once over so many values: core 0 alone if they are few. So a pass of few tokens has one
+    /// barrier for each product that depends on the one before, and one for attention.
+    #[must_use]
+    pub fn for_values(&self, values: usize) -> Self {
+        if values <= ALONE_VALUES { Self { cores: 1, ..*self } } else { *self }
+    }
+
     /// Computes every tile of `output`, a table of rows of `width`, on all cores of the crew.
     ///
     /// Tiles are `tile` = (rows, columns) large, smaller at the edges; `compute` is called once for each, with scratch memory
@@ -132,10 +146,10 @@ impl Crew<'_> {
         let share = scratch.len() / self.team.cores;
         let output = Shared::new(output);
         let scratch = Shared::new(scratch);
-        let next = AtomicUsize::new(0);
+        let next = Line(AtomicUsize::new(0));
         let task = |core: usize| {
             loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
+                let index = next.0.fetch_add(1, Ordering::Relaxed);
                 if index >= tiles {
                     break;
                 }

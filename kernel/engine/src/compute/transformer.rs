@@ -1,9 +1,9 @@
 //! The static schedule of a llama-family transformer.
 
-use barellama_abi::outcome::StopReason;
 use barellama_gguf::ModelConfig;
 
-use super::attention::{self, Chunk};
+use super::attention::{self, Queries};
+use super::batch::Segment;
 use super::float;
 use super::kv_cache::{KvCache, Part};
 use super::linear;
@@ -12,71 +12,84 @@ use super::team::Crew;
 use super::weights::{Layer, Weights};
 use super::workspace::{LOGIT_ROWS, Workspace};
 
-/// Asked after every layer; a reason ends the pass.
-pub type StepCheck<'c> = dyn FnMut() -> Option<StopReason> + 'c;
+/// Asked after every layer; `false` ends the pass.
+pub type StepCheck<'c> = dyn FnMut() -> bool + 'c;
 
-/// Runs a chunk of tokens through all layers; their keys and values go to the cache at `first` and behind.
+/// The pass was ended by its check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interrupted;
+
+/// Runs the tokens of some sessions through all layers, in one pass over the weights; their keys and values go to the sessions'
+/// caches, from each segment's first position on.
 ///
-/// The chunk has 1 to [`Workspace::chunk`] tokens, the cache has room for them, and every token is below the size of the
-/// vocabulary. Afterwards [`logits`] can be asked for the chunk's tokens.
+/// The segments follow each other in `tokens`, 1 to [`Workspace::chunk`] of them, at most one for each of `caches`. The caches
+/// have room for them, and every token is below the size of the vocabulary. Afterwards [`logits`] can be asked for the tokens.
 ///
 /// # Errors
-/// The reason that `check` gave; cache entries from `first` on are then undefined.
+/// [`Interrupted`] if `check` said so; cache entries from the segments' first positions on are then undefined.
 pub fn forward(
     crew: &Crew<'_>,
     weights: &Weights<'_>,
     workspace: &mut Workspace<'_>,
-    cache: &mut KvCache<'_>,
+    caches: &mut [KvCache<'_>],
     tokens: &[u32],
-    first: usize,
+    segments: &[Segment],
     check: &mut StepCheck<'_>,
-) -> Result<(), StopReason> {
+) -> Result<(), Interrupted> {
     let config = &weights.config;
     let residual = &mut workspace.residual[..tokens.len() * config.embedding];
     for (row, token) in residual.chunks_exact_mut(config.embedding).zip(tokens) {
         weights.embedding.dequantize_row(*token as usize, row);
     }
-    workspace.rope.fill(config, weights.rope_factors.as_deref(), first, tokens.len());
+    let positions = segments.iter().flat_map(Segment::positions);
+    workspace.rope.fill(config, weights.rope_factors.as_deref(), positions);
     for (index, layer) in weights.layers.iter().enumerate() {
-        let mut pass = Pass { crew, config, workspace, tokens: tokens.len(), first };
-        pass.attention(layer, cache, index);
+        let mut pass = Pass { crew, config, workspace, tokens: tokens.len(), segments };
+        pass.attention(layer, caches, index);
         pass.feed_forward(layer);
-        check().map_or(Ok(()), Err)?;
+        if !check() {
+            return Err(Interrupted);
+        }
     }
     Ok(())
 }
 
-/// Logits of some tokens of the last chunk, [`LOGIT_ROWS`] at most: a row of the vocabulary's size for each.
+/// Logits of some rows of the last pass, [`LOGIT_ROWS`] at most: a row of the vocabulary's size for each.
 pub fn logits<'w>(
     crew: &Crew<'_>,
     weights: &Weights<'_>,
     workspace: &'w mut Workspace<'_>,
-    tokens: core::ops::Range<usize>,
+    rows: &[usize],
 ) -> &'w [f32] {
     let config = &weights.config;
-    let count = tokens.len().min(LOGIT_ROWS);
-    let residual = &workspace.residual[tokens.start * config.embedding..(tokens.start + count) * config.embedding];
-    let normed = &mut workspace.normed[..count * config.embedding];
-    norm(crew, config, residual, &weights.output_norm, normed);
+    let width = config.embedding;
+    let count = rows.len().min(LOGIT_ROWS);
+    let residual = &*workspace.residual;
+    let normed = &mut workspace.normed[..count * width];
+    crew.for_values(count * width).for_tiles(normed, width, (1, width), &mut [], |tile, _| {
+        let index = tile.rows().start;
+        let row = &residual[rows[index] * width..][..width];
+        float::rms_norm(row, &weights.output_norm, config.norm_epsilon, tile.row_mut(index));
+    });
     let inputs = workspace.quantizer.prepare(crew, count, normed, &[&weights.output]);
     let logits = &mut workspace.logits[..count * config.vocabulary];
     linear::multiply(crew, &[&weights.output], &inputs, logits, workspace.scratch);
     logits
 }
 
-/// One layer's pass over one chunk.
+/// One layer's part of a pass.
 struct Pass<'p, 'w> {
     crew: &'p Crew<'p>,
     config: &'p ModelConfig,
     workspace: &'p mut Workspace<'w>,
     tokens: usize,
-    first: usize,
+    segments: &'p [Segment],
 }
 
 impl Pass<'_, '_> {
-    fn attention(&mut self, layer: &Layer<'_>, cache: &mut KvCache<'_>, index: usize) {
-        let Self { crew, config, workspace, tokens, first } = self;
-        let (tokens, first) = (*tokens, *first);
+    fn attention(&mut self, layer: &Layer<'_>, caches: &mut [KvCache<'_>], index: usize) {
+        let Self { crew, config, workspace, tokens, segments } = self;
+        let tokens = *tokens;
         let residual = &mut workspace.residual[..tokens * config.embedding];
         let normed = &mut workspace.normed[..tokens * config.embedding];
         norm(crew, config, residual, &layer.attention_norm, normed);
@@ -88,10 +101,10 @@ impl Pass<'_, '_> {
         linear::multiply(crew, &matrices, &inputs, qkv, workspace.scratch);
 
         rotate(crew, config, &workspace.rope, qkv);
-        store(config, cache, index, first, qkv);
+        store(config, caches, index, segments, qkv);
         let attended = &mut workspace.attended[..tokens * config.query_width()];
-        let chunk = Chunk { queries: qkv, query_stride: stride, first };
-        attention::attend(crew, config, cache, index, &chunk, attended, workspace.scratch);
+        let queries = Queries { values: qkv, stride, segments };
+        attention::attend(crew, config, caches, index, &queries, attended, workspace.scratch);
 
         let inputs = workspace.quantizer.prepare(crew, tokens, attended, &[&layer.attention_output]);
         linear::multiply_add(crew, &layer.attention_output, &inputs, residual, workspace.scratch);
@@ -115,7 +128,7 @@ impl Pass<'_, '_> {
 
 fn norm(crew: &Crew<'_>, config: &ModelConfig, residual: &[f32], weight: &[f32], normed: &mut [f32]) {
     let width = config.embedding;
-    crew.for_tiles(normed, width, (1, width), &mut [], |tile, _| {
+    crew.for_values(normed.len()).for_tiles(normed, width, (1, width), &mut [], |tile, _| {
         let token = tile.rows().start;
         let row = &residual[token * width..(token + 1) * width];
         float::rms_norm(row, weight, config.norm_epsilon, tile.row_mut(token));
@@ -125,7 +138,7 @@ fn norm(crew: &Crew<'_>, config: &ModelConfig, residual: &[f32], weight: &[f32],
 /// Rotates queries and keys of every token.
 fn rotate(crew: &Crew<'_>, config: &ModelConfig, rope: &RopeTable<'_>, qkv: &mut [f32]) {
     let stride = config.query_width() + 2 * config.kv_width();
-    crew.for_tiles(qkv, stride, (1, stride), &mut [], |tile, _| {
+    crew.for_values(qkv.len()).for_tiles(qkv, stride, (1, stride), &mut [], |tile, _| {
         let token = tile.rows().start;
         let rotated = &mut tile.row_mut(token)[..config.query_width() + config.kv_width()];
         for head in rotated.chunks_exact_mut(config.head) {
@@ -134,14 +147,18 @@ fn rotate(crew: &Crew<'_>, config: &ModelConfig, rope: &RopeTable<'_>, qkv: &mut
     });
 }
 
-/// Puts keys and values of every token into the cache.
-fn store(config: &ModelConfig, cache: &mut KvCache<'_>, layer: usize, first: usize, qkv: &[f32]) {
+/// Puts keys and values of every token into the cache of its session.
+fn store(config: &ModelConfig, caches: &mut [KvCache<'_>], layer: usize, segments: &[Segment], qkv: &[f32]) {
     let stride = config.query_width() + 2 * config.kv_width();
-    for (token, row) in qkv.chunks_exact(stride).enumerate() {
-        let (keys, values) = row[config.query_width()..].split_at(config.kv_width());
-        for (part, heads) in [(Part::Keys, keys), (Part::Values, values)] {
-            for (kv_head, head) in heads.chunks_exact(config.head).enumerate() {
-                cache.store(layer, part, kv_head, first + token, head);
+    for segment in segments {
+        let cache = &mut caches[segment.cache];
+        let rows = &qkv[segment.rows.start * stride..segment.rows.end * stride];
+        for (position, row) in segment.positions().zip(rows.chunks_exact(stride)) {
+            let (keys, values) = row[config.query_width()..].split_at(config.kv_width());
+            for (part, heads) in [(Part::Keys, keys), (Part::Values, values)] {
+                for (kv_head, head) in heads.chunks_exact(config.head).enumerate() {
+                    cache.store(layer, part, kv_head, position, head);
+                }
             }
         }
     }

@@ -74,6 +74,13 @@ impl<'m> Weights<'m> {
         })
     }
 
+    /// Bytes that every pass reads: of all layers, and of the head (once for each group of rows whose logits are wanted).
+    #[must_use]
+    pub fn streamed_bytes(&self) -> (u64, u64) {
+        let layers = self.layers.iter().flat_map(Layer::matrices).map(Matrix::bytes).sum();
+        (layers, self.output.bytes())
+    }
+
     /// Whether any matrix wants activations in that format.
     #[must_use]
     pub fn wants(&self, format: InputFormat) -> bool {

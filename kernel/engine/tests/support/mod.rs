@@ -1,13 +1,16 @@
 //! What several tests share: reference data, a fake kernel, a transformer in ordinary memory, a team of threads.
 #![allow(dead_code)]
 
+pub mod engine;
+
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use barellama_abi::outcome::Outcome;
 use barellama_abi::syscall::{CallError, EmitKind, Phase};
-use barellama_engine::compute::kv_cache::{KvCache, KvElements};
+use barellama_engine::compute::batch::Batch;
+use barellama_engine::compute::kv_cache::{KvCache, KvKind};
 use barellama_engine::compute::linear::{Arithmetic, RowLayout};
 use barellama_engine::compute::team::{Crew, Team};
 use barellama_engine::compute::transformer;
@@ -82,6 +85,10 @@ impl Kernel for ThreadKernel {
         Err(CallError::NotAllowed)
     }
 
+    fn poll_for_work(&self) -> Result<Work, CallError> {
+        Err(CallError::WouldBlock)
+    }
+
     fn read_request(&self, _: Work, _: &mut Vec<u8>) {}
 
     fn control(&self, _: usize) -> u32 {
@@ -135,8 +142,8 @@ pub struct Bench<'m> {
     activations: Vec<f32>,
     logits: Vec<f32>,
     scratch: Vec<f32>,
-    kv_f16: Vec<u16>,
-    kv_f32: Vec<f32>,
+    pub kv_kind: KvKind,
+    kv: Vec<u32>,
 }
 
 impl<'m> Bench<'m> {
@@ -146,8 +153,7 @@ impl<'m> Bench<'m> {
         let tensors = ModelTensors::from_gguf(&gguf, &config).unwrap();
         let weights = Weights::new(config, &tensors, arithmetic, RowLayout::Interleaved(Interleaving::Rows)).unwrap();
         let sizes = WorkspaceSizes::new(&weights, chunk, cores);
-        let kv = weights.config.kv_elements_per_token() * context;
-        let (f16, f32) = if arithmetic == Arithmetic::Product { (kv, 0) } else { (0, kv) };
+        let kv_kind = if arithmetic == Arithmetic::Product { KvKind::F16 } else { KvKind::F32 };
         Self {
             weights,
             context,
@@ -155,8 +161,8 @@ impl<'m> Bench<'m> {
             activations: vec![0.0; sizes.activations],
             logits: vec![0.0; sizes.logits],
             scratch: vec![0.0; sizes.scratch],
-            kv_f16: vec![0; f16],
-            kv_f32: vec![0.0; f32],
+            kv_kind,
+            kv: Vec::new(),
         }
     }
 
@@ -172,23 +178,22 @@ impl<'m> Bench<'m> {
         let config = &self.weights.config;
         let (activations, logits, scratch) = (&mut self.activations, &mut self.logits, &mut self.scratch);
         let mut workspace = Workspace::new(config, &self.sizes, activations, logits, scratch);
-        let elements = match self.weights.arithmetic {
-            Arithmetic::Product => KvElements::F16(&mut self.kv_f16),
-            Arithmetic::Exact => KvElements::F32(&mut self.kv_f32),
-        };
-        let mut cache = KvCache::new(elements, config);
+        let kv_bytes = self.kv_kind.bytes(config.kv_elements_per_token()) * self.context;
+        self.kv.resize(kv_bytes.div_ceil(4), 0);
+        let kv = &mut bytemuck::cast_slice_mut(&mut self.kv)[..kv_bytes];
+        let mut caches = [KvCache::new(self.kv_kind, kv, config).unwrap()];
         let mut done = 0;
         for chunk in tokens.chunks(self.sizes.chunk) {
-            let at = first + done;
-            transformer::forward(crew, &self.weights, &mut workspace, &mut cache, chunk, at, &mut || None).unwrap();
-            let mut token = wanted.saturating_sub(done);
-            while token < chunk.len() {
-                let end = chunk.len().min(token + LOGIT_ROWS);
-                let rows = transformer::logits(crew, &self.weights, &mut workspace, token..end);
-                for (row, logits) in rows.chunks_exact(config.vocabulary).enumerate() {
-                    each(done + token + row, logits);
+            let mut batch = Batch::default();
+            batch.push(0, first + done, chunk, wanted.saturating_sub(done));
+            let (tokens, segments) = (&batch.tokens, &batch.segments);
+            transformer::forward(crew, &self.weights, &mut workspace, &mut caches, tokens, segments, &mut || true)
+                .unwrap();
+            for rows in batch.wanted.chunks(LOGIT_ROWS) {
+                let logits = transformer::logits(crew, &self.weights, &mut workspace, rows);
+                for (row, logits) in rows.iter().zip(logits.chunks_exact(config.vocabulary)) {
+                    each(done + row, logits);
                 }
-                token = end;
             }
             done += chunk.len();
         }

@@ -5,7 +5,9 @@ use crate::json::{Limits, check_bounds};
 use alloc::string::String;
 use alloc::vec::Vec;
 use barellama_abi::layout::{CORES_MAX, REQUEST_SLOTS};
-use barellama_abi::request::{RecordKind, RequestHeader, RequestKind, RequestWriter, Sampling, SlotFull, TOP_MAX};
+use barellama_abi::request::{
+    RecordKind, RequestHeader, RequestKind, RequestWriter, SESSION_ANY, Sampling, SlotFull, Speculation, TOP_MAX,
+};
 use serde::Deserialize;
 
 /// What a JSON argument may have: as long as a line, ids for a long context, and no nesting beyond a list of messages.
@@ -78,8 +80,8 @@ pub struct ScoreRequest {
     pub cores: u32,
     /// Prompt tokens per chunk; 0: the engine's choice.
     pub chunk: u32,
-    /// Which KV cache.
-    pub session: u32,
+    /// Which KV cache; any if it is not given.
+    pub session: Option<u32>,
     /// For benchmarks: so many positions in front of the prompt get made-up keys and values. The session is empty afterwards.
     pub filled: u32,
 }
@@ -91,13 +93,14 @@ impl ScoreRequest {
         RequestHeader {
             id,
             kind: RequestKind::Score,
-            session: self.session,
+            session: self.session.unwrap_or(SESSION_ANY),
             max_tokens: self.step_count(),
             cores: self.cores,
             chunk_tokens: self.chunk,
             top: self.top.unwrap_or(RequestHeader::default().top),
             ignore_end: true,
             filled_tokens: self.filled,
+            speculation: Speculation::Off,
             sampling: Sampling { temperature: 0.0, repeat_penalty: 1.0, ..Sampling::default() },
         }
     }
@@ -147,7 +150,7 @@ impl ScoreRequest {
             (self.top.is_none_or(|top| top <= TOP_MAX), "\"top\" is at most 64"),
             (self.cores <= CORES_MAX as u32, "\"cores\" is at most 4 (0: all)"),
             (self.chunk <= CHUNK_TOKENS_MAX, "\"chunk\" is at most 4096 (0: the engine's choice)"),
-            (self.session < SESSIONS_MAX, "\"session\" is at most 15"),
+            (self.session.is_none_or(|session| session < SESSIONS_MAX), "\"session\" is at most 15"),
             (self.filled <= FILLED_TOKENS_MAX, "\"filled\" is at most 1048576"),
         ];
         ranges.into_iter().find(|range| !range.0).map_or(Ok(()), |range| Err(JsonError::Meaning(range.1)))

@@ -1,6 +1,6 @@
 //! The line behind an answer.
 
-use super::units::per_second;
+use super::units::{Tenths, per_second};
 use barellama_abi::outcome::Outcome;
 use core::fmt::{Result, Write};
 
@@ -19,7 +19,26 @@ pub fn answer_statistics(outcome: &Outcome, out: &mut dyn Write) -> Result {
     let computed = outcome.prompt_tokens.saturating_sub(outcome.reused_tokens);
     write_speed(computed, outcome.prompt_ns, out)?;
     write!(out, " · {}", Tokens(outcome.generated_tokens, ""))?;
-    write_speed(outcome.generated_tokens.saturating_sub(1), outcome.decode_ns, out)?;
+    let decoded = outcome.generated_tokens.saturating_sub(1);
+    write_speed(decoded, outcome.decode_ns, out)?;
+    out.write_str("\r\n")?;
+    write_work(decoded, outcome, out)
+}
+
+/// What the tokens behind the first one cost, in a row of its own.
+fn write_work(tokens: u32, outcome: &Outcome, out: &mut dyn Write) -> Result {
+    if tokens == 0 || outcome.decode_passes == 0 {
+        return Ok(());
+    }
+    let millions_per_token = |total: u64| Tenths(total / 100_000 / u64::from(tokens));
+    let per_pass = Tenths(u64::from(tokens) * 10 / u64::from(outcome.decode_passes));
+    write!(out, "  {per_pass} tokens/pass · {} MB/token", millions_per_token(outcome.decode_bytes))?;
+    if outcome.decode_instructions > 0 {
+        write!(out, " · {} M instructions/token", millions_per_token(outcome.decode_instructions))?;
+    }
+    if outcome.drafted_tokens > 0 {
+        write!(out, " · {}/{} drafted", outcome.accepted_tokens, outcome.drafted_tokens)?;
+    }
     out.write_str("\r\n")
 }
 
@@ -59,6 +78,23 @@ mod tests {
         assert_eq!(
             rows(|out| answer_statistics(&outcome, out)),
             ["stop=end · 43 prompt tokens (40 reused) 12.3 tok/s · 25 tokens 3.1 tok/s"]
+        );
+        let outcome = Outcome {
+            prompt_tokens: 9,
+            generated_tokens: 25,
+            decode_passes: 16,
+            decode_bytes: 1_200_000_000,
+            decode_instructions: 2_400_000_000,
+            drafted_tokens: 12,
+            accepted_tokens: 8,
+            ..Outcome::default()
+        };
+        assert_eq!(
+            rows(|out| answer_statistics(&outcome, out)),
+            [
+                "stop=complete · 9 prompt tokens · 25 tokens",
+                "  1.5 tokens/pass · 50.0 MB/token · 100.0 M instructions/token · 8/12 drafted"
+            ]
         );
         let outcome = Outcome { prompt_tokens: 1, generated_tokens: 1, ..Outcome::default() };
         assert_eq!(rows(|out| answer_statistics(&outcome, out)), ["stop=complete · 1 prompt token · 1 token"]);

@@ -25,7 +25,7 @@ pub fn settings_table(settings: &Settings, out: &mut dyn Write) -> Result {
             Kind::Integer(least, u64::MAX) => write!(range, "{least}.."),
             Kind::Integer(least, most) => write!(range, "{least}..{most}"),
             Kind::Decimal(least, most) => write!(range, "{least}..{most}"),
-            Kind::Text(_) | Kind::StopStrings => write!(range, "{}", info.kind),
+            Kind::Text(_) | Kind::StopStrings | Kind::Choice(_) => write!(range, "{}", info.kind),
         };
         write!(out, "{mark} {:<19} {:<12} {range:<13} {}\r\n", info.name, value.text, info.meaning)?;
     }

@@ -27,6 +27,8 @@ pub enum Kind {
     Text(usize),
     /// Stop strings, separated by `|`.
     StopStrings,
+    /// One of these words.
+    Choice(&'static [&'static str]),
 }
 
 impl fmt::Display for Kind {
@@ -37,6 +39,10 @@ impl fmt::Display for Kind {
             Self::Decimal(least, most) => write!(formatter, "{least} to {most}"),
             Self::Text(bytes) => write!(formatter, "{bytes} bytes"),
             Self::StopStrings => formatter.write_str("a|b|c"),
+            Self::Choice(words) => words.iter().enumerate().try_for_each(|(index, word)| {
+                let or = if index == 0 { "" } else { "|" };
+                write!(formatter, "{or}{word}")
+            }),
         }
     }
 }
@@ -78,6 +84,8 @@ pub(super) enum Key {
     StepDeadline,
     RequestDeadline,
     Autorun,
+    Speculation,
+    KvCache,
 }
 
 const fn now(key: Key, name: &'static str, kind: Kind, meaning: &'static str) -> SettingInfo {
@@ -95,7 +103,12 @@ const fn boot(key: Key, name: &'static str, kind: Kind, meaning: &'static str) -
 const TOKENS: Kind = Kind::Integer(0, 1 << 20);
 const DAY_MS: u64 = 86_400_000;
 
-static ALL: [SettingInfo; 20] = [
+/// In the order of [`barellama_abi::request::Speculation`].
+pub(super) const SPECULATION: [&str; 3] = ["off", "on", "auto"];
+/// In the order of [`barellama_abi::boot_info::KvFormat`].
+pub(super) const KV_CACHE: [&str; 2] = ["f16", "q8_0"];
+
+static ALL: [SettingInfo; 22] = [
     now(Key::Temperature, "temperature", Kind::Decimal(0.0, 5.0), "0: greedy, higher: more random"),
     now(Key::TopK, "top_k", Kind::Integer(0, 1 << 20), "keep the k best tokens, 0: all"),
     now(Key::TopP, "top_p", Kind::Decimal(0.0, 1.0), "sum of probabilities, 1: all"),
@@ -109,10 +122,12 @@ static ALL: [SettingInfo; 20] = [
     now(Key::ChatTemplate, "chat_template", Kind::Text(TEMPLATE_BYTES_MAX), "auto, none, a name, Jinja, FILE"),
     now(Key::Cores, "cores", Kind::Integer(0, 4), "cores to compute on, 0: all"),
     now(Key::Chunk, "chunk", Kind::Integer(0, 4096), "prompt tokens at once, 0: auto"),
+    now(Key::Speculation, "speculation", Kind::Choice(&SPECULATION), "drafts, same answer sooner"),
     now(Key::StepDeadline, "step_deadline_ms", Kind::Integer(0, DAY_MS), "longest step, 0: auto"),
     now(Key::RequestDeadline, "request_deadline_ms", Kind::Integer(0, DAY_MS), "longest request, 0: none"),
     load(Key::Context, "context", TOKENS, "context length, 0: the model's"),
     load(Key::Sessions, "sessions", Kind::Integer(1, 16), "conversations at once"),
+    load(Key::KvCache, "kv_cache", Kind::Choice(&KV_CACHE), "q8_0: about half the memory"),
     boot(Key::Model, "model", Kind::Text(PATH_BYTES_MAX), "file, empty: the first *.gguf"),
     boot(Key::Baud, "baud", Kind::Integer(9600, 4_000_000), "serial line, bit/s"),
     boot(Key::Autorun, "autorun", Kind::Text(PATH_BYTES_MAX), "prompts to run, then halt"),

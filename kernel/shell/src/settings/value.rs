@@ -78,6 +78,12 @@ pub(super) fn integer<T: TryFrom<u64>>(info: &'static SettingInfo, value: &str) 
     T::try_from(number).ok().filter(|_| is_in_range).ok_or(SettingError::OutOfRange(info))
 }
 
+/// Index of the word in the choice.
+pub(super) fn choice(info: &'static SettingInfo, value: &str) -> Result<u32, SettingError> {
+    let Kind::Choice(words) = info.kind else { return Err(SettingError::OutOfRange(info)) };
+    (0..).zip(words).find(|(_, word)| **word == value).map(|(index, _)| index).ok_or(SettingError::OutOfRange(info))
+}
+
 pub(super) fn decimal(info: &'static SettingInfo, value: &str) -> Result<f32, SettingError> {
     let number = value.parse::<f32>().map_err(|_| SettingError::NotANumber(info))?;
     // Not a number and the infinities are in no range.

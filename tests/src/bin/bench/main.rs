@@ -12,6 +12,7 @@ mod mcp;
 mod response;
 mod restart;
 mod row;
+mod sessions;
 mod speed;
 mod tinyllama;
 
@@ -26,6 +27,7 @@ const TOPICS: [Topic; 7] = [
     ("boot", boot::measure),
     ("speed", speed::measure),
     ("cycles", cycles::measure),
+    ("sessions", sessions::measure),
     ("restart", restart::measure),
     ("card", card::measure),
     ("mcp", mcp::measure),

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use barellama_abi::layout::{CONTROL_ADDRESS, REQUEST_SLOT_BYTES, REQUEST_SLOTS, request_slot_address};
 use barellama_abi::outcome::Outcome;
-use barellama_abi::syscall::{Call, CallError, EmitKind, Phase, WAIT_BLOCK};
+use barellama_abi::syscall::{Call, CallError, EmitKind, Phase, WAIT_BLOCK, WAIT_POLL};
 use barellama_engine::kernel_calls::{Kernel, Work};
 
 /// The kernel below.
@@ -46,6 +46,11 @@ impl Kernel for Syscalls {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    fn poll_for_work(&self) -> Result<Work, CallError> {
+        let (slot, length) = checked(call(Call::WaitForWork, [WAIT_POLL, 0, 0, 0]))?;
+        Ok(Work { slot: slot as usize, length: length as usize })
     }
 
     fn read_request(&self, work: Work, request: &mut Vec<u8>) {
