@@ -106,7 +106,7 @@ pub const CALLS: &[Attack] = &[
     attack("progress of an unknown phase", "call 4 id 9 1 2", Answer("refused BadArgument")),
     attack("progress of numbers that overflow", "call 4 id 1 ffffffffffffffff 1", Answer("answered 0")),
     attack("finish with an outcome in the kernel", "call 5 id ffffff8000200000", Answer("refused BadAddress")),
-    attack("finish as the preparation", "call 5 0 2000000000", Answer("refused NotAllowed")),
+    attack("finish as the preparation", "call 5 0 2000200000", Answer("refused NotAllowed")),
     attack("seal again", "call 6 10", Answer("refused NotAllowed")),
     attack("seal from another core", "call 6 10 on 3", Answer("refused NotAllowed")),
     attack("wait for work on another core", "call 0 0 on 1", Answer("refused NotAllowed")),
