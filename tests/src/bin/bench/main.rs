@@ -23,7 +23,7 @@ type Outcome = Result<(), Box<dyn Error>>;
 type Topic = (&'static str, fn() -> Outcome);
 
 /// What can be measured alone, in the order of the output. Each topic has a file.
-const TOPICS: [Topic; 7] = [
+const TOPICS: [Topic; 8] = [
     ("boot", boot::measure),
     ("speed", speed::measure),
     ("cycles", cycles::measure),
