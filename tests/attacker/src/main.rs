@@ -105,6 +105,11 @@ const ABSURD: Outcome = Outcome {
     context_tokens: 1,
     prompt_ns: 1,
     decode_ns: 1,
+    decode_passes: 1,
+    drafted_tokens: 0,
+    accepted_tokens: u32::MAX,
+    decode_bytes: u64::MAX,
+    decode_instructions: u64::MAX,
 };
 
 /// What a terminal would act on, as every kind of output.
