@@ -43,7 +43,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("barellama-models", &["barellama-gguf"]),
     (
         "barellama-tests",
-        &["barellama", "barellama-abi", "barellama-engine", "barellama-ggml-sys", "barellama-gguf", "barellama-models"],
+        &[
+            "barellama",
+            "barellama-abi",
+            "barellama-engine",
+            "barellama-ggml-sys",
+            "barellama-gguf",
+            "barellama-mcp",
+            "barellama-models",
+        ],
     ),
 ];
 
