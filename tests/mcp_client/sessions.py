@@ -3,6 +3,7 @@
 The command is the bridge. The board holds a small model. Ends with status 0 and "all sessions: ok" if everything is as it must be.
 """
 
+import base64
 import json
 import subprocess
 import sys
@@ -18,7 +19,16 @@ from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 MODERN = "2026-07-28"
 LEGACY = "2025-11-25"
 TOOLS = ["generate", "chat", "tokenize", "detokenize", "score", "benchmark", "system_status", "models"]
-RESOURCES = ["pi://model/card", "pi://model/tensors", "pi://memory/map", "pi://boot/log", "pi://log", "pi://metrics"]
+RESOURCES = {
+    "pi://model/card": "llama family",
+    "pi://model/tensors": "blk.0.ffn_gate.weight",
+    "pi://memory/map": "arena",
+    "pi://boot/log": "MIDR",
+    "pi://log": "mcp: a client",
+    "pi://faults": "no faults",
+    "pi://metrics": "kernel_heap_peak_bytes",
+}
+DEVICE_TREE = "pi://dtb"
 PROMPTS = {"chat_template", "summarise", "rewrite", "extract"}
 # Longer than any test waits for it.
 ENDLESS = {"prompt": "Once", "max_tokens": 60000, "deadline_ms": 600000}
@@ -36,8 +46,9 @@ def step(name):
     print(f"ok, {time.monotonic() - start:.1f} s", flush=True)
 
 
-def client(mode):
-    return Client(StdioServerParameters(command=sys.argv[1], args=sys.argv[2:]), mode=mode, read_timeout_seconds=PATIENCE_S)
+def client(mode, **options):
+    bridge = StdioServerParameters(command=sys.argv[1], args=sys.argv[2:])
+    return Client(bridge, mode=mode, read_timeout_seconds=PATIENCE_S, **options)
 
 
 async def structured(session, tool, arguments, **options):
@@ -55,7 +66,7 @@ async def wait_until_ready(session):
 
 async def check_lists(session):
     assert [tool.name for tool in (await session.list_tools()).tools] == TOOLS
-    assert set(RESOURCES) < {str(resource.uri) for resource in (await session.list_resources()).resources}
+    assert {*RESOURCES, DEVICE_TREE} == {str(resource.uri) for resource in (await session.list_resources()).resources}
     templates = await session.list_resource_templates()
     assert [template.uri_template for template in templates.resource_templates] == ["pi://memory/{region}"]
     assert {prompt.name for prompt in (await session.list_prompts()).prompts} == PROMPTS
@@ -77,6 +88,12 @@ async def check_streaming(session):
     assert streamed and result["text"].startswith(streamed), (progress, result["text"])
     again = await structured(session, "generate", arguments)
     assert again["text"] == result["text"], (again, result)
+    progress.clear()
+    # Longer than a chunk of the prompt: the parts are told, with what is still to come.
+    arguments = {"prompt": "the other day " * 60, "max_tokens": 1, "deadline_ms": 0}
+    await structured(session, "generate", arguments, progress_callback=note)
+    before = [(done, total) for done, total, message in progress if not message]
+    assert before and all(total and done < total for done, total in before), progress
     answer = await structured(session, "chat", {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 4, "deadline_ms": 0})
     assert answer["generated_tokens"] <= 4
 
@@ -114,6 +131,8 @@ async def check_cancel(session):
         status = await structured(session, "system_status", {})
         assert status["open_calls"] == 2, status
         await check_lists(session)
+        for uri in RESOURCES:
+            await session.read_resource(uri)
         group.cancel_scope.cancel()
     with anyio.fail_after(60):
         while (await structured(session, "system_status", {}))["open_calls"] != 1:
@@ -121,9 +140,14 @@ async def check_cancel(session):
 
 
 async def check_resources_and_prompts(session):
-    for uri in RESOURCES:
+    for uri, expected in RESOURCES.items():
         contents = (await session.read_resource(uri)).contents
-        assert len(contents) == 1 and contents[0].text, uri
+        assert len(contents) == 1 and expected in contents[0].text, (uri, contents)
+    assert "blk.0.ffn_gate.weight" not in (await session.read_resource("pi://model/card")).contents[0].text
+    tree = base64.b64decode((await session.read_resource(DEVICE_TREE)).contents[0].blob)
+    assert tree[:4] == b"\xd0\x0d\xfe\xed" and len(tree) == int.from_bytes(tree[4:8]), tree[:16]
+    models = await structured(session, "models", {"action": "list"})
+    assert [model["is_loaded"] for model in models["models"]] == [True], models
     region = (await session.read_resource("pi://memory/model")).contents[0].text
     assert region, "the region of the model"
     prompt = await session.get_prompt("summarise", {"text": "A long \"story\".", "length": "one sentence"})
@@ -132,10 +156,27 @@ async def check_resources_and_prompts(session):
     assert "What is this?" in template.messages[0].content.text
 
 
+async def check_logging(session, logged):
+    """Older revisions get the log as it is written, once they ask for it."""
+    logged.clear()
+    await session.set_logging_level("warning")
+    refused = await session.call_tool("generate", {"prompt": "x " * 4000})
+    assert refused.is_error, refused
+    with anyio.fail_after(60):
+        while not any(entry.level == "warning" and "request refused" in entry.data for entry in logged):
+            await anyio.sleep(0.1)
+    assert all(entry.level in ("warning", "error") for entry in logged), logged
+
+
 async def session_of(mode, version):
     print(f"session: {mode}", flush=True)
+    logged = []
+
+    async def log(entry):
+        logged.append(entry)
+
     with step("connect"):
-        connection = client(mode)
+        connection = client(mode, logging_callback=log)
         await connection.__aenter__()
     try:
         assert connection.protocol_version == version, connection.protocol_version
@@ -153,6 +194,8 @@ async def session_of(mode, version):
         if version != MODERN:
             with step("ping"):
                 await connection.send_ping()
+            with step("check_logging"):
+                await check_logging(connection, logged)
     finally:
         with step("close"):
             await connection.__aexit__(None, None, None)
