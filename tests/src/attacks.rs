@@ -142,7 +142,7 @@ pub const RESOURCES: &[Attack] = &[
     attack("flood of log lines on another core", "flood-log on 1", Fault("call-budget", "More system calls")),
     attack("flood of log lines on all cores", "everywhere flood-log", Fault("call-budget", "More system calls")),
     attack("flood of refused calls", "flood 7 1 on 3", Fault("call-budget", "More system calls")),
-    attack("flood of wake-ups of core 0", "flood 8 1 on 1", Fault("call-budget", "More system calls")),
+    attack("flood of wake-ups of core 0", "flood 8 1 on 1", Fault("step-deadline", "longer than its budget")),
     attack("flood of progress reports", "flood 4 id 1 1 2", Fault("call-budget", "More system calls")),
     attack("loop", "loop", Fault("step-deadline", "core 0 running")),
     attack("loop on core 1", "loop on 1", Fault("step-deadline", "core 1 running")),
