@@ -168,6 +168,7 @@ impl Kernel {
             // would differ from the image.
             do_mappings_follow: self.engine.memory.as_ref().map(|memory| memory.changed_part().is_none()),
             timer_interrupts: interrupt::timer_total(),
+            is_timer_due: timer::now_ns() > 2 * interrupt::TICK_NS,
             ..facts
         }
     }

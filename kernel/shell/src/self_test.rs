@@ -141,6 +141,8 @@ pub struct SelfTestFacts<'a> {
     pub do_mappings_follow: Option<bool>,
     /// Interrupts of the timer on core 0.
     pub timer_interrupts: u64,
+    /// Whether the timer must have interrupted by now: the boot is quicker than its first tick.
+    pub is_timer_due: bool,
     /// Bytes that came over the serial line.
     pub received_bytes: u64,
     /// Whether the engine has answered with vectors on: it is ready.

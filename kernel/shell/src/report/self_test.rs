@@ -341,6 +341,7 @@ mod tests {
         has_own_vectors: true,
         do_mappings_follow: Some(true),
         timer_interrupts: 100,
+        is_timer_due: true,
         received_bytes: 10,
         is_engine_ready: true,
         has_watchdog: true,
