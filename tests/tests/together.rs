@@ -49,9 +49,8 @@ fn call_all(machine: &mut Machine, calls: &[(&str, Value)]) -> Vec<Value> {
 }
 
 fn checksums(result: &Value) -> Vec<String> {
-    let text = result["content"][0]["text"].as_str().unwrap_or_default();
-    let crc = |line: &str| serde_json::from_str::<Value>(line).ok()?["crc"].as_str().map(str::to_owned);
-    text.lines().filter_map(crc).collect()
+    let steps = result["structuredContent"]["steps"].as_array().expect("a score has steps");
+    steps.iter().filter_map(|step| step["crc"].as_str()).map(str::to_owned).collect()
 }
 
 #[test]
