@@ -87,8 +87,8 @@ fn limits_of_an_answer_are_kept() {
     assert_eq!(stopped.stop(), "stop", "{stopped:?}");
     assert!(plain.text.starts_with(&stopped.text) && stopped.text.len() < plain.text.len(), "{stopped:?}");
     machine.ask("/set stop \"\"");
-    // A penalty that forbids what was said changes what is said.
-    machine.ask("/set repeat_penalty 10");
+    // A penalty below 1 favours what was said: it is said again, where the plain answer repeats nothing.
+    machine.ask("/set repeat_penalty 0.1");
     assert_ne!(answer(&mut machine), plain.text);
     machine.ask("/set repeat_last 0");
     assert_eq!(answer(&mut machine), plain.text);
