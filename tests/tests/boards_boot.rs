@@ -100,26 +100,3 @@ fn a_line_typed_at_once_arrives_whole() {
         assert!(shown.contains(text), "{shown}");
     }
 }
-
-/// Where PAN is on, the checked copies still reach the engine's memory, and the engine still reaches nothing else.
-#[test]
-fn attacks_fail_with_pan() {
-    let image = artifacts::attack_image();
-    let mut machine = Machine::virt("cortex-a76").image(image).placed_model(&artifacts::tiny("q4_0")).boot();
-    machine.expect_ready();
-    assert!(machine.ask("/log").contains("PAN: on"));
-    assert_eq!(machine.chat("emit kernel").text, "refused");
-    let attacks = [
-        ("read kernel on 1", "read"),
-        ("write model on 3", "write"),
-        ("execute arena on 2", "execute"),
-        ("privileged", "instruction"),
-    ];
-    for (attack, kind) in attacks {
-        machine.send(format!("{attack}\r"));
-        machine.expect(&format!("*** engine fault: {kind} on core "), SHORT);
-        machine.expect_ready();
-        assert_eq!(machine.chat("are you well?").text, "fine: are you well?", "after {attack}");
-    }
-    assert!(!machine.transcript().contains("unnoticed"));
-}

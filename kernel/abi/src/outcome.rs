@@ -118,11 +118,11 @@ impl Outcome {
         bytes
     }
 
-    /// The inverse of [`Self::to_bytes`]; `None` if the stop reason is unknown.
+    /// The inverse of [`Self::to_bytes`]; `None` if the stop reason is unknown or the last four bytes, which are spare, are not 0.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
-        Some(Self {
+        let outcome = Self {
             stop_reason: StopReason::from_number(reader.u32())?,
             prompt_tokens: reader.u32(),
             reused_tokens: reader.u32(),
@@ -136,7 +136,8 @@ impl Outcome {
             decode_passes: reader.u32(),
             drafted_tokens: reader.u32(),
             accepted_tokens: reader.u32(),
-        })
+        };
+        (reader.u32() == 0).then_some(outcome)
     }
 }
 
