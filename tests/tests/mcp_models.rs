@@ -51,5 +51,8 @@ fn a_client_changes_the_model() {
     assert_eq!(loaded(&mut client), [("a.gguf".to_owned(), false), ("b.gguf".to_owned(), true)]);
     assert_ne!(text(&mut client), before);
     let card = client.call("resources/read", &json!({"uri": "pi://model/card"}));
-    assert!(card["result"]["contents"][0]["text"].as_str().is_some_and(|text| text.contains("IQ2_XS")), "{card}");
+    assert!(
+        card["result"]["contents"][0]["text"].as_str().is_some_and(|text| text.contains("layers iq2_xs")),
+        "{card}"
+    );
 }
