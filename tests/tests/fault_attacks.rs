@@ -115,8 +115,13 @@ impl Victim {
         let address = match name {
             "tables end" => row(&self.memory_map, "stacks").0 - 8,
             "descriptor" => {
-                let (start, bytes) =
-                    self.memory_map.lines().filter(|line| line.starts_with("model")).map(parse_row).last().unwrap();
+                let (start, bytes) = self
+                    .memory_map
+                    .lines()
+                    .filter(|line| line.starts_with("model"))
+                    .map(parse_row)
+                    .next_back()
+                    .unwrap();
                 start + bytes - (2 << 20)
             }
             name => row(&self.memory_map, name).0,

@@ -49,10 +49,10 @@ impl Program {
                 Err(error) if error.kind() == ErrorKind::InvalidData => continue,
                 Err(error) => panic!("{error}"),
             }
-            if let Ok(value) = serde_json::from_str::<Value>(line.trim()) {
-                if value.get("result").is_some() || value.get("error").is_some() {
-                    return value;
-                }
+            if let Ok(value) = serde_json::from_str::<Value>(line.trim())
+                && (value.get("result").is_some() || value.get("error").is_some())
+            {
+                return value;
             }
         }
         panic!("no message")
