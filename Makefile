@@ -240,6 +240,7 @@ check-lints:
 	$(HOST_CARGO) clippy $(LOCKED) --all-targets -- -D warnings
 	$(HOST_CARGO) clippy $(LOCKED) --all-targets -p barellama-tests -- -D warnings
 	@$(BARE_CLIPPY) -p barellama-engine --bin engine --features el0 --target $(ENGINE_TRIPLE) -- -D warnings
+	@$(BARE_CLIPPY) -p barellama-attacker --bin attacker -p barellama-twins --bin twins --target $(ENGINE_TRIPLE) -- -D warnings
 	@$(BARE_CLIPPY) -p barellama-boards --bin kernel8 --target $(KERNEL_TRIPLE) -- -D warnings
 
 check-dependencies: host

@@ -49,7 +49,7 @@ pub mod protection;
 pub mod rate;
 pub mod requests;
 #[cfg(target_os = "none")]
-pub mod response;
+mod response;
 #[cfg(target_os = "none")]
 pub mod self_test;
 #[cfg(target_os = "none")]
