@@ -1,24 +1,27 @@
-//! Attention over the KV cache: tiles of positions from fixed starts, a running softmax in ascending order.
+//! Attention over the KV cache: tiles of positions, which start at multiples of their length whatever is computed together, and a
+//! running softmax in ascending order.
 
 use core::ops::Range;
 
 use barellama_gguf::ModelConfig;
 
 use super::batch::Segment;
+use crate::kernels::attention::{self as kernel, QUERIES, TILE};
+
 use super::float;
 use super::kv_cache::{KvCache, Part};
 use super::team::{Crew, Tile};
 
-/// Positions of a tile. Tiles start at multiples of it, whatever is computed together.
-const TILE: usize = 32;
 /// Tokens that share the loading of a tile.
 const TOKENS: usize = 8;
+/// Values of a query's running softmax beside its weighted sum: the largest score, the sum of weights.
+const STATE: usize = 2;
 
 /// Values of scratch memory that a core needs.
 #[must_use]
 pub const fn scratch_values(config: &ModelConfig) -> usize {
-    let states = TOKENS * (config.heads / config.kv_heads);
-    2 * TILE * config.head + states * State::values(config.head) + TILE
+    let queries = TOKENS * (config.heads / config.kv_heads);
+    2 * TILE * config.head + QUERIES * TILE + queries * (config.head + STATE)
 }
 
 /// Where the queries of a pass are.
@@ -71,88 +74,71 @@ struct Job<'j> {
 impl Job<'_> {
     fn run(&self, output: &mut Tile<'_, f32>, scratch: &mut [f32]) {
         let head = self.config.head;
-        let heads = self.config.heads / self.config.kv_heads;
-        let rows = self.rows.clone();
+        let queries = self.rows.len() * self.heads();
         let (keys, scratch) = scratch.split_at_mut(TILE * head);
         let (values, scratch) = scratch.split_at_mut(TILE * head);
-        let (weights, scratch) = scratch.split_at_mut(TILE);
-        let states = &mut scratch[..rows.len() * heads * State::values(head)];
-        states.chunks_exact_mut(State::values(head)).for_each(State::reset);
+        let (weights, scratch) = scratch.split_at_mut(QUERIES * TILE);
+        let (sums, scratch) = scratch.split_at_mut(queries * head);
+        let states = &mut scratch.as_chunks_mut::<STATE>().0[..queries];
+        sums.fill(0.0);
+        states.fill([f32::NEG_INFINITY, 0.0]);
 
-        let end = self.segment.position(rows.end);
+        let end = self.segment.position(self.rows.end);
         for start in (0..end).step_by(TILE) {
             let positions = start..end.min(start + TILE);
             let length = positions.len() * head;
             self.cache.load(self.layer, Part::Keys, self.kv_head, positions.clone(), &mut keys[..length]);
             self.cache.load(self.layer, Part::Values, self.kv_head, positions.clone(), &mut values[..length]);
-            let mut states = states.chunks_exact_mut(State::values(head));
-            for row in rows.clone() {
+            for (index, row) in self.rows.clone().enumerate() {
                 // A token sees itself and what came before it.
                 let seen = (self.segment.position(row) + 1).min(positions.end).saturating_sub(start);
-                for member in 0..heads {
-                    let Some(state) = states.next() else { continue };
-                    let query = self.query(row, self.kv_head * heads + member);
-                    if seen > 0 {
-                        let (keys, values) = (&keys[..seen * head], &values[..seen * head]);
-                        State { values: state }.add(query, keys, values, &mut weights[..seen]);
+                for members in kernel::groups(self.heads()).filter(|_| seen > 0) {
+                    let first = index * self.heads();
+                    let places = first + members.start..first + members.end;
+                    let weights = &mut weights[..members.len() * TILE];
+                    let sums = &mut sums[places.start * head..places.end * head];
+                    kernel::scores(head, self.queries(row, members), &keys[..seen * head], self.scale(), weights);
+                    for ((state, sums), weights) in
+                        states[places].iter_mut().zip(sums.chunks_exact_mut(head)).zip(weights.chunks_exact_mut(TILE))
+                    {
+                        soften(state, sums, &mut weights[..seen]);
                     }
+                    kernel::add_weighted(head, weights, &values[..seen * head], sums);
                 }
             }
         }
-        let mut states = states.chunks_exact(State::values(head));
-        for row in rows {
-            for place in output.row_mut(row).chunks_exact_mut(head) {
-                if let Some(state) = states.next() {
-                    State::finish(state, place);
+        let mut queries = states.iter().zip(sums.chunks_exact(head));
+        for row in self.rows.clone() {
+            for (place, ([_, sum], sums)) in output.row_mut(row).chunks_exact_mut(head).zip(&mut queries) {
+                for (output, value) in place.iter_mut().zip(sums) {
+                    *output = value / sum;
                 }
             }
         }
     }
 
-    fn query(&self, row: usize, head: usize) -> &[f32] {
-        let start = row * self.queries.stride + head * self.config.head;
-        &self.queries.values[start..start + self.config.head]
+    /// Query heads that share the key-value head.
+    const fn heads(&self) -> usize {
+        self.config.heads / self.config.kv_heads
+    }
+
+    fn scale(&self) -> f32 {
+        1.0 / libm::sqrtf(self.config.head as f32)
+    }
+
+    /// Some of a row's queries that share the key-value head, one behind the other.
+    fn queries(&self, row: usize, members: Range<usize>) -> &[f32] {
+        let start = row * self.queries.stride + self.kv_head * self.heads() * self.config.head;
+        &self.queries.values[start + members.start * self.config.head..start + members.end * self.config.head]
     }
 }
 
-/// The running softmax of one query: largest score, sum of weights, weighted sum of values.
-struct State<'s> {
-    values: &'s mut [f32],
-}
-
-impl State<'_> {
-    const fn values(head: usize) -> usize {
-        2 + head
-    }
-
-    fn reset(state: &mut [f32]) {
-        state.fill(0.0);
-        state[0] = f32::NEG_INFINITY;
-    }
-
-    /// Takes in the positions of a tile. `weights` is scratch memory, one for each position.
-    fn add(self, query: &[f32], keys: &[f32], values: &[f32], weights: &mut [f32]) {
-        let scale = 1.0 / libm::sqrtf(query.len() as f32);
-        let [largest, sum, sums @ ..] = self.values else { return };
-        float::dot_rows(query, keys, weights);
-        float::scale(weights, scale);
-        let new_largest = float::max(*largest, weights);
-        let shrink = float::exp(*largest - new_largest);
-        *largest = new_largest;
-        for weight in &mut *weights {
-            *weight = float::exp(*weight - new_largest);
-        }
-        *sum = *sum * shrink + float::sum(weights);
-        if shrink != 1.0 {
-            float::scale(sums, shrink);
-        }
-        float::add_scaled_rows(sums, weights, values);
-    }
-
-    fn finish(state: &[f32], output: &mut [f32]) {
-        let [_, sum, sums @ ..] = state else { return };
-        for (output, value) in output.iter_mut().zip(sums) {
-            *output = value / sum;
-        }
+/// Takes the scores of a tile into a query's running softmax and makes weights of them.
+fn soften([largest, sum]: &mut [f32; STATE], sums: &mut [f32], scores: &mut [f32]) {
+    let tile = kernel::soften(*largest, scores);
+    *largest = tile.largest;
+    *sum = *sum * tile.shrink + tile.sum;
+    if tile.shrink != 1.0 {
+        float::scale(sums, tile.shrink);
     }
 }

@@ -1,15 +1,9 @@
 //! Sums and functions over F32, in one order on every machine.
 //!
-//! Plain Rust that the compiler turns into vector instructions; multiplications and additions stay apart, so the PC's tests
-//! and the Pi compute the same bits.
+//! Plain Rust. What runs once for every position or every hidden value has a vector form in [`crate::kernels`], with the same bits.
 
 /// Independent partial sums of [`dot`].
 const LANES: usize = 16;
-/// Independent partial sums of [`dot_short`].
-const SHORT_LANES: usize = 8;
-/// Elements of a row of sums that are kept in registers.
-const COLUMNS: usize = 16;
-
 /// Sum of products of two rows of the same length: 16 interleaved partial sums, then a tree.
 #[must_use]
 pub fn dot(left: &[f32], right: &[f32]) -> f32 {
@@ -25,41 +19,12 @@ pub fn dot(left: &[f32], right: &[f32]) -> f32 {
     tree(sums)
 }
 
-/// Products of one row with several of the same length, `rows` one behind the other: 8 interleaved partial sums each, then a
-/// tree. Each product is the same whatever the number of rows.
-pub fn dot_rows(row: &[f32], rows: &[f32], products: &mut [f32]) {
-    const ROWS: usize = 4;
-    let width = row.len();
-    let (fours, rest) = products.as_chunks_mut::<ROWS>();
-    let (rows_of_fours, rows_of_rest) = rows.split_at(fours.len() * ROWS * width);
-    for (products, rows) in fours.iter_mut().zip(rows_of_fours.chunks_exact(ROWS * width)) {
-        let (first, second) = rows.split_at(2 * width);
-        let ((a, b), (c, d)) = (first.split_at(width), second.split_at(width));
-        *products = dot_short(row, [a, b, c, d]);
-    }
-    for (product, other) in rest.iter_mut().zip(rows_of_rest.chunks_exact(width)) {
-        [*product] = dot_short(row, [other]);
-    }
-}
-
-/// Products of one row with `N` others, which share its loads.
+/// `a * b + c`: rounded once on the Pi, where it is one instruction. A PC without that instruction rounds twice, so that its tests
+/// do not take hours.
 #[inline]
-fn dot_short<const N: usize>(row: &[f32], others: [&[f32]; N]) -> [f32; N] {
-    let (chunks, rest) = row.as_chunks::<SHORT_LANES>();
-    let mut sums = [[0.0; SHORT_LANES]; N];
-    let others = others.map(|other| other.as_chunks::<SHORT_LANES>());
-    let bodies = others.map(|(body, _)| &body[..chunks.len()]);
-    for (index, chunk) in chunks.iter().enumerate() {
-        for (sums, body) in sums.iter_mut().zip(bodies) {
-            for lane in 0..SHORT_LANES {
-                sums[lane] += chunk[lane] * body[index][lane];
-            }
-        }
-    }
-    for (sums, (_, others_rest)) in sums.iter_mut().zip(others) {
-        add_rest(sums, rest, others_rest);
-    }
-    sums.map(tree)
+#[must_use]
+pub fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
+    if cfg!(target_arch = "aarch64") { libm::fmaf(a, b, c) } else { a * b + c }
 }
 
 fn add_rest(sums: &mut [f32], left: &[f32], right: &[f32]) {
@@ -70,7 +35,8 @@ fn add_rest(sums: &mut [f32], left: &[f32], right: &[f32]) {
 
 /// Sum of partial sums: the upper half onto the lower one, until one is left.
 #[inline]
-fn tree<const N: usize>(mut sums: [f32; N]) -> f32 {
+#[must_use]
+pub fn tree<const N: usize>(mut sums: [f32; N]) -> f32 {
     let mut width = N / 2;
     while width > 0 {
         for lane in 0..width {
@@ -79,57 +45,6 @@ fn tree<const N: usize>(mut sums: [f32; N]) -> f32 {
         width /= 2;
     }
     sums[0]
-}
-
-/// Sum of a row: 4 interleaved partial sums, then a tree.
-#[must_use]
-pub fn sum(row: &[f32]) -> f32 {
-    let (chunks, rest) = row.as_chunks::<4>();
-    let mut sums = [0.0; 4];
-    for chunk in chunks {
-        for lane in 0..4 {
-            sums[lane] += chunk[lane];
-        }
-    }
-    for (sum, value) in sums.iter_mut().zip(rest) {
-        *sum += value;
-    }
-    tree(sums)
-}
-
-/// The largest of `first` and the values, in 4 lanes; what is not a number is never the largest.
-#[must_use]
-pub fn max(first: f32, values: &[f32]) -> f32 {
-    let (chunks, rest) = values.as_chunks::<4>();
-    let mut lanes = [first; 4];
-    for chunk in chunks {
-        for lane in 0..4 {
-            lanes[lane] = lanes[lane].max(chunk[lane]);
-        }
-    }
-    rest.iter().chain(&lanes).fold(first, |largest, value| largest.max(*value))
-}
-
-/// `sums += factor * row` for each factor and its row, in their order, element by element.
-pub fn add_scaled_rows(sums: &mut [f32], factors: &[f32], rows: &[f32]) {
-    let width = sums.len();
-    let (chunks, rest) = sums.as_chunks_mut::<COLUMNS>();
-    for (index, place) in chunks.iter_mut().enumerate() {
-        let mut sums = *place;
-        for (factor, row) in factors.iter().zip(rows.chunks_exact(width)) {
-            let Some(row) = row.as_chunks::<COLUMNS>().0.get(index) else { continue };
-            for column in 0..COLUMNS {
-                sums[column] += factor * row[column];
-            }
-        }
-        *place = sums;
-    }
-    let first = width - rest.len();
-    for (factor, row) in factors.iter().zip(rows.chunks_exact(width)) {
-        for (sum, value) in rest.iter_mut().zip(&row[first..]) {
-            *sum += factor * value;
-        }
-    }
 }
 
 /// `row *= factor`, element by element.
@@ -162,31 +77,39 @@ pub fn rms_norm(row: &[f32], weight: &[f32], epsilon: f32, output: &mut [f32]) {
     }
 }
 
+/// The steps of [`exp`], which the vector form shares.
+pub mod power {
+    /// 1.5 * 2^23: a small number added to it has its whole part in the lowest bits of the sum, rounded to nearest.
+    pub const ROUNDER: f32 = 12_582_912.0;
+    /// ln 2 in two parts, so that the product of the first with a whole number is exact.
+    pub const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
+    /// The minimax polynomial of Cephes' `expf`: of the rest's second power and above, the highest first.
+    pub const COEFFICIENTS: [f32; 6] =
+        [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5];
+    /// Below it the power is 0.
+    pub const LOWEST: f32 = -87.33;
+    /// Above it the power is infinite.
+    pub const HIGHEST: f32 = 88.5;
+}
+
 /// e to the power of `x`, within 2 units in the last place; 0 below -87.33, infinite above 88.37.
 ///
-/// Without a branch, so that a loop over it becomes vector instructions: `x` is a whole number of ln 2 and a rest below half of
-/// it, whose power is a polynomial (the minimax one of Cephes' `expf`).
+/// `x` is a whole number of ln 2 and a rest below half of it, whose power is a polynomial.
 #[inline]
 #[must_use]
 pub fn exp(x: f32) -> f32 {
-    /// 1.5 * 2^23: a small number added to it has its whole part in the lowest bits of the sum, rounded to nearest.
-    const ROUNDER: f32 = 12_582_912.0;
-    // ln 2 in two parts, so that the product of the first with a whole number is exact.
-    const LN_2_HIGH: f32 = 0.693_359_4;
-    const LN_2_LOW: f32 = -2.121_944_4e-4;
-    let bounded = if x < -87.33 { -87.33 } else { x };
-    let bounded = if bounded > 88.5 { 88.5 } else { bounded };
-    let rounded = bounded * core::f32::consts::LOG2_E + ROUNDER;
+    use power::{COEFFICIENTS, HIGHEST, LN_2, LOWEST, ROUNDER};
+    let bounded = if x < LOWEST { LOWEST } else { x };
+    let bounded = if bounded > HIGHEST { HIGHEST } else { bounded };
+    let rounded = multiply_add(bounded, core::f32::consts::LOG2_E, ROUNDER);
     let whole = rounded - ROUNDER;
-    let rest = bounded - whole * LN_2_HIGH - whole * LN_2_LOW;
-    let mut power = 1.987_569_1e-4;
-    for coefficient in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5] {
-        power = power * rest + coefficient;
-    }
-    power = power * rest * rest + rest + 1.0;
+    let rest = multiply_add(-whole, LN_2[1], multiply_add(-whole, LN_2[0], bounded));
+    let [first, others @ ..] = COEFFICIENTS;
+    let polynomial = others.iter().fold(first, |power, coefficient| multiply_add(power, rest, *coefficient));
+    let power = multiply_add(polynomial, rest * rest, rest) + 1.0;
     // The whole part moves into the exponent; the rounder's own bits fall out of the word.
     let scale = f32::from_bits((rounded.to_bits() << 23).wrapping_add(127 << 23));
-    if x < -87.33 { 0.0 } else { power * scale }
+    if x < LOWEST { 0.0 } else { power * scale }
 }
 
 /// `x * sigmoid(x)`.
@@ -239,35 +162,6 @@ mod tests {
         assert_eq!(argmax(&[1.0, 3.0, 3.0, f32::NAN]), 1);
         assert_eq!(argmax(&[f32::NAN]), 0);
         assert_eq!(argmax(&[]), 0);
-    }
-
-    #[test]
-    fn rows_are_multiplied_like_one() {
-        let row: Vec<f32> = (0..75).map(|i| (i as f32 * 0.37).sin()).collect();
-        let rows: Vec<f32> = (0..75 * 11).map(|i| (i as f32 * 0.11).cos()).collect();
-        let mut products = [0.0; 11];
-        dot_rows(&row, &rows, &mut products);
-        for (product, other) in products.iter().zip(rows.chunks_exact(75)) {
-            let [alone] = dot_short(&row, [other]);
-            assert_eq!(product.to_bits(), alone.to_bits());
-            let exact: f64 = row.iter().zip(other).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
-            assert!((f64::from(alone) - exact).abs() < 1e-5);
-        }
-    }
-
-    #[test]
-    fn scaled_rows_are_added_in_their_order() {
-        for width in [1, 16, 20, 64] {
-            let rows: Vec<f32> = (0..width * 5).map(|i| (i as f32 * 0.7).sin()).collect();
-            let factors = [0.1, 0.25, 1.5, -2.0, 1e-3];
-            let mut sums: Vec<f32> = (0..width).map(|i| i as f32).collect();
-            let mut expected = sums.clone();
-            add_scaled_rows(&mut sums, &factors, &rows);
-            for (factor, row) in factors.iter().zip(rows.chunks_exact(width)) {
-                expected.iter_mut().zip(row).for_each(|(sum, value)| *sum += factor * value);
-            }
-            assert_eq!(sums, expected, "{width}");
-        }
     }
 
     #[test]

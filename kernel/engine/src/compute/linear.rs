@@ -10,7 +10,7 @@ use core::ops::Range;
 use barellama_ggml_sys::{TensorType, WeightKernel};
 use barellama_gguf::Tensor;
 
-use crate::kernels::{self, GroupFormat, GroupKernel, Interleaving, Outputs, ROWS, halves};
+use crate::kernels::{self, GroupFormat, GroupKernel, Interleaving, Outputs, ROWS, halves, swiglu};
 
 use super::float;
 use super::half;
@@ -311,10 +311,11 @@ pub fn multiply_gated(
         let columns = tile.columns();
         gate.products(columns.clone(), inputs, scratch, |token, row, products| {
             let places = &mut tile.row_mut(token)[row - columns.start..];
-            for (place, product) in places.iter_mut().zip(products) {
-                *place = float::silu(*product);
-            }
+            places[..products.len()].copy_from_slice(products);
         });
+        for token in tile.rows() {
+            swiglu::silu(tile.row_mut(token));
+        }
         up.products(columns.clone(), inputs, scratch, |token, row, products| {
             let places = &mut tile.row_mut(token)[row - columns.start..];
             for (place, product) in places.iter_mut().zip(products) {

@@ -16,9 +16,12 @@
 //! fused operations, whatever the number of tokens. [`portable`] writes this down without vectors. Rows are interleaved in one of
 //! two orders, for cores with SDOT (Cortex-A76) and without (A53, A72); the bits are those of [`portable`] on both.
 //!
+//! Beside the products: the loops of [`attention`], and [`swiglu`].
+//!
 //! Only [`neon`] has unsafe code.
 
 pub mod activations;
+pub mod attention;
 pub mod format;
 pub mod halves;
 pub mod layout;
@@ -27,6 +30,7 @@ pub mod layout;
 pub mod neon;
 pub mod portable;
 pub mod product;
+pub mod swiglu;
 
 pub use activations::ActivationFormat;
 pub use format::{GroupFormat, Interleaving, ROWS, WeightFormat};

@@ -8,7 +8,7 @@ use core::arch::aarch64::*;
 use super::super::format::WeightFormat;
 use super::dot;
 use super::k_quants::{Block, Q4K, SUMS, SUMS_BY_8, Sums, times_sums};
-use super::vectors::{load, quads};
+use super::vectors::{insert_left, insert_right, load, quads};
 
 /// Where the high bits are in a block of eight rows, and where the nibbles.
 const HIGH: usize = 128;
@@ -135,13 +135,10 @@ impl Block for DotQ5K {
 #[inline]
 #[target_feature(enable = "neon")]
 fn five_bits(nibbles: int8x16_t, high: [int8x16_t; 2], part: usize) -> [int8x16_t; 2] {
-    let nibbles = vreinterpretq_u8_s8(nibbles);
     let bit = vdupq_n_s8(1_i8.wrapping_shl(part as u32));
-    let low = vandq_u8(nibbles, vdupq_n_u8(0xF));
-    // A comparison gives all bits or none; the insertion puts four of them above the nibble.
-    let first = vsliq_n_u8::<4>(low, vtstq_s8(high[0], bit));
-    let second = vsliq_n_u8::<4>(vshrq_n_u8::<4>(nibbles), vtstq_s8(high[1], bit));
-    [vreinterpretq_s8_u8(first), vreinterpretq_s8_u8(second)]
+    // A comparison gives all bits or none; the insertion leaves four of them above the nibble.
+    let [first, second] = high.map(|high| vreinterpretq_s8_u8(vtstq_s8(high, bit)));
+    [insert_left::<4>(nibbles, first), insert_right::<4>(second, nibbles)]
 }
 
 /// The outputs with the sums of `s (q - 16) x` and what they lack added.

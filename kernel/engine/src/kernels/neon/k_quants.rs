@@ -5,8 +5,11 @@ use core::arch::aarch64::*;
 use super::super::activations::ActivationFormat;
 use super::super::format::{ROWS, WeightFormat};
 use super::super::product::{Operands, Outputs};
-use super::token_loop::with_parts;
-use super::vectors::{add_scaled, half_sums_of_16, load, load_outputs, nibbles, scales, store_outputs, sums_of_32};
+use super::token_loop::{with_half_parts, with_parts};
+use super::vectors::{
+    add_scaled, half_sums_of_16, insert_left, insert_right, load, load_outputs, nibbles, scales, store_outputs,
+    sums_of_32,
+};
 
 /// Bytes of a block of activations, and where its parts lie.
 const ACTIVATION_BYTES: usize = ActivationFormat::Blocks256.block_bytes();
@@ -333,10 +336,17 @@ impl Block for Q6K {
     }
 
     #[inline(always)]
+    unsafe fn each_token(weights: &Q6KPart, part: usize, x: *const u8, tile: &mut [Sums]) {
+        if !tile.is_empty() {
+            let Q6KPart { weights, scales } = weights;
+            // SAFETY: the caller's promise: a block for each token, whose integers end 80 behind the start of the last part at the latest.
+            unsafe { with_half_parts(weights, scales, x.add(six_bit_start(part)), tile.as_mut_ptr(), tile.len()) };
+        }
+    }
+
+    #[inline(always)]
     unsafe fn add_part(weights: &Q6KPart, part: usize, sums: Sums, x: *const u8) -> Sums {
-        // Parts 2n and 2n + 1 have the weights from 128 (n / 2) + 16 (n mod 2) on, the second one 32 further; their second
-        // half is 64 further.
-        let start = 128 * (part / 4) + 16 * (part / 2 % 2) + 32 * (part % 2);
+        let start = six_bit_start(part);
         let mut sums = sums;
         let mut half = 0;
         while half < 2 {
@@ -369,6 +379,13 @@ impl Block for Q6K {
     }
 }
 
+/// Where the activations of a part of Q6_K are; those of its second half are 64 further.
+///
+/// Parts 2n and 2n + 1 have the weights from 128 (n / 2) + 16 (n mod 2) on, the second one 32 further.
+pub(super) const fn six_bit_start(part: usize) -> usize {
+    128 * (part / 4) + 16 * (part / 2 % 2) + 32 * (part % 2)
+}
+
 /// 32 signed weights of each of eight rows, from 16 bytes of low bits each and two of the four pairs of bits in 16 bytes of
 /// high bits: the pair that is `FIRST` bits below the top for the low nibbles, the one `SECOND` below for the high nibbles.
 ///
@@ -382,8 +399,12 @@ unsafe fn six_bits<const FIRST: i32, const SECOND: i32>(high: *const u8, low: *c
     while row < 8 {
         // SAFETY: row 7 ends at byte 128.
         let (high, low) = unsafe { (load(high, 16 * row), load(low, 16 * row)) };
-        let first = vsriq_n_s8::<2>(vshlq_n_s8::<FIRST>(high), vshlq_n_s8::<4>(low));
-        let second = vsriq_n_s8::<2>(vshlq_n_s8::<SECOND>(high), low);
+        let first = if FIRST == 6 {
+            insert_left::<6>(vshlq_n_s8::<2>(low), high)
+        } else {
+            insert_right::<2>(vshlq_n_s8::<FIRST>(high), vshlq_n_s8::<4>(low))
+        };
+        let second = insert_right::<2>(vshlq_n_s8::<SECOND>(high), low);
         weights[row] = [vshrq_n_s8::<2>(first), vshrq_n_s8::<2>(second)];
         row += 1;
     }

@@ -9,7 +9,9 @@
 //! - With them (A76): SDOT multiplies four weights of four rows with the same four activations and adds to a 32-bit lane for
 //!   each row: [`dot`].
 
+mod attention;
 mod dot;
+mod exp;
 mod five_bits;
 mod halves;
 mod k_quants;
@@ -18,6 +20,8 @@ mod short;
 mod token_loop;
 mod vectors;
 
+pub(super) use attention::{HEAD_STEP, add_weighted, attention_scores, soften};
+pub(super) use exp::silu;
 pub(super) use halves::half_products;
 pub(super) use quantize::quantize;
 pub(super) use vectors::copy_16;

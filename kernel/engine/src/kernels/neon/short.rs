@@ -5,7 +5,7 @@ use core::arch::aarch64::*;
 use super::super::activations::ActivationFormat;
 use super::super::format::{ROWS, WeightFormat};
 use super::super::product::{Operands, Outputs};
-use super::token_loop::{self, Pending};
+use super::token_loop::{self, Pending, WidePending};
 use super::vectors::{add_scaled, load, load_outputs, nibbles, scales, store_outputs, sums_of_32, to_floats};
 
 /// Bytes of a block of activations.
@@ -14,13 +14,9 @@ const ACTIVATION_BYTES: usize = ActivationFormat::Blocks32.block_bytes();
 /// 32 weights of each of eight rows.
 pub(super) type Weights = [[int8x16_t; 2]; 8];
 
-/// A format. Sums are computed before their outputs are written, and the sums of the next block or token in between: a core
-/// that works in order has something to do while one waits for the other.
+/// A format.
 pub(super) trait Block: Sized {
     const FORMAT: WeightFormat;
-    /// Whether the sums of the next token are begun before those of a token are finished. A core that works out of order does so
-    /// by itself.
-    const LOOKS_AHEAD: bool = true;
     /// Scales of eight rows, widened.
     type Scales: Copy;
     /// Integer sums of eight rows.
@@ -48,28 +44,13 @@ pub(super) trait Block: Sized {
     #[inline(always)]
     unsafe fn each_token(weights: &Weights, scales: &Self::Scales, x: *const u8, outputs: &mut [Outputs]) {
         let mut x = x;
-        if !Self::LOOKS_AHEAD {
-            for output in outputs {
-                // SAFETY: the caller's promise: a block for each output.
-                unsafe {
-                    let (sums, tail) = sums_at::<Self>(weights, x);
-                    store_outputs(output, Self::add_to(load_outputs(output), scales, sums, tail));
-                }
-                x = x.wrapping_add(ACTIVATION_BYTES);
+        for output in outputs {
+            // SAFETY: the caller's promise: a block for each output.
+            unsafe {
+                let (sums, tail) = sums_at::<Self>(weights, x);
+                store_outputs(output, Self::add_to(load_outputs(output), scales, sums, tail));
             }
-            return;
-        }
-        let Some((last, others)) = outputs.split_last_mut() else { return };
-        // SAFETY: the caller's promise: a block for each output.
-        unsafe {
-            let mut pending = sums_at::<Self>(weights, x);
-            for output in others {
-                x = x.add(ACTIVATION_BYTES);
-                let next = sums_at::<Self>(weights, x);
-                store_outputs(output, Self::add_to(load_outputs(output), scales, pending.0, pending.1));
-                pending = next;
-            }
-            store_outputs(last, Self::add_to(load_outputs(last), scales, pending.0, pending.1));
+            x = x.wrapping_add(ACTIVATION_BYTES);
         }
     }
 }
@@ -89,6 +70,7 @@ pub(super) fn product<B: Block>(operands: &Operands<'_>, outputs: &mut [Outputs]
 #[target_feature(enable = "neon")]
 unsafe fn one_token<B: Block>(operands: &Operands<'_>, output: &mut Outputs) {
     let mut outputs = [vdupq_n_f32(0.0); 2];
+    // The sums of the next block are computed before those of a block are added: a core that works in order has something to do.
     let mut pending = None;
     let mut x = operands.activations.as_ptr().wrapping_add(operands.first * ACTIVATION_BYTES);
     for block in operands.group.chunks_exact(B::FORMAT.block_bytes() * ROWS) {
@@ -280,6 +262,23 @@ impl Block for Q8_0 {
     ) -> [float32x4_t; 2] {
         // SAFETY: NEON is always there; nothing but registers is touched.
         unsafe { add_scaled(outputs, scaled(*scales, tail), sums.map(|four| vcvtq_f32_s32(four))) }
+    }
+
+    #[inline(always)]
+    unsafe fn each_token(weights: &Weights, scales: &Self::Scales, x: *const u8, outputs: &mut [Outputs]) {
+        let Some(others) = outputs.len().checked_sub(1) else { return };
+        // SAFETY: the caller's promise; the loop goes from the first token to the last, whose outputs are finished here.
+        unsafe {
+            let (sums, tail) = sums_at::<Self>(weights, x);
+            let mut pending = WidePending { sums, tail };
+            if others > 0 {
+                let next = x.add(ACTIVATION_BYTES);
+                let outputs = outputs.as_mut_ptr().cast();
+                pending = token_loop::with_wide_sums(weights, scales, pending, next, outputs, others);
+            }
+            let last = &mut outputs[others];
+            store_outputs(last, Self::add_to(load_outputs(last), scales, pending.sums, pending.tail));
+        }
     }
 }
 

@@ -59,6 +59,33 @@ pub(super) unsafe fn nibbles(start: *const u8) -> [[int8x16_t; 2]; 8] {
     weights
 }
 
+/// SRI: `from` shifted right by `COUNT`, with the upper `COUNT` bits of `into` in front. By name: from the intrinsic the compiler makes
+/// masks and disjunctions where it knows some of the bits.
+#[inline]
+#[target_feature(enable = "neon")]
+pub(super) fn insert_right<const COUNT: u8>(into: int8x16_t, from: int8x16_t) -> int8x16_t {
+    let mut bits = into;
+    // SAFETY: the instruction reads and writes the named registers alone.
+    unsafe {
+        asm!("sri {bits:v}.16b, {from:v}.16b, #{count}", bits = inout(vreg) bits, from = in(vreg) from,
+            count = const COUNT, options(pure, nomem, nostack, preserves_flags));
+    }
+    bits
+}
+
+/// SLI: `from` shifted left by `COUNT`, with the lower `COUNT` bits of `into` behind. By name as [`insert_right`].
+#[inline]
+#[target_feature(enable = "neon")]
+pub(super) fn insert_left<const COUNT: u8>(into: int8x16_t, from: int8x16_t) -> int8x16_t {
+    let mut bits = into;
+    // SAFETY: as in `insert_right`.
+    unsafe {
+        asm!("sli {bits:v}.16b, {from:v}.16b, #{count}", bits = inout(vreg) bits, from = in(vreg) from,
+            count = const COUNT, options(pure, nomem, nostack, preserves_flags));
+    }
+    bits
+}
+
 /// ADDP: sums of neighbours, those of `a` before those of `b`. By name: from the intrinsic the compiler makes additions of
 /// shuffled vectors where another addition follows.
 #[inline]

@@ -3,8 +3,8 @@
 use core::arch::aarch64::*;
 
 use super::super::super::format::WeightFormat;
-use super::super::k_quants::{self, Block, SUMS, Sums, scaled, times_sums};
-use super::super::vectors::{add_scaled, load, scales};
+use super::super::k_quants::{self, Block, SUMS, Sums, scaled, six_bit_start, times_sums};
+use super::super::vectors::{add_scaled, insert_right, load, scales};
 use super::{Quads, nibbles, sums_of_16, sums_of_32};
 
 /// `d s q - dmin m`.
@@ -98,8 +98,7 @@ impl Block for Q6K {
 
     #[inline(always)]
     unsafe fn add_part(weights: &Q6KPart, part: usize, sums: Sums, x: *const u8) -> Sums {
-        // Which activations these are: as on the other cores.
-        let start = 128 * (part / 4) + 16 * (part / 2 % 2) + 32 * (part % 2);
+        let start = six_bit_start(part);
         // SAFETY: at most 16 integers from 240 on; NEON is always there.
         unsafe {
             let first = sums_of_16(&weights.weights[0], load(x, start));
@@ -138,8 +137,8 @@ unsafe fn six_bits<const FIRST: i32, const SECOND: i32>(high: *const u8, low: *c
         while index < 8 {
             let (high, low) = (load(high, 16 * index), load(low, 16 * index));
             let high_nibbles = vandq_s8(low, vdupq_n_s8(-16));
-            weights[0][index / 2][index % 2] = vsriq_n_s8::<2>(vshlq_n_s8::<FIRST>(high), vshlq_n_s8::<4>(low));
-            weights[1][index / 2][index % 2] = vsriq_n_s8::<2>(vshlq_n_s8::<SECOND>(high), high_nibbles);
+            weights[0][index / 2][index % 2] = insert_right::<2>(vshlq_n_s8::<FIRST>(high), vshlq_n_s8::<4>(low));
+            weights[1][index / 2][index % 2] = insert_right::<2>(vshlq_n_s8::<SECOND>(high), high_nibbles);
             index += 1;
         }
         weights

@@ -12,7 +12,6 @@ pub(in super::super) struct Q4_0;
 
 impl Block for Q4_0 {
     const FORMAT: WeightFormat = WeightFormat::Q4_0;
-    const LOOKS_AHEAD: bool = false;
     type Scales = [float32x4_t; 2];
     type Sums = [int32x4_t; 2];
 
@@ -63,7 +62,6 @@ pub(in super::super) struct Q4_1;
 
 impl Block for Q4_1 {
     const FORMAT: WeightFormat = WeightFormat::Q4_1;
-    const LOOKS_AHEAD: bool = false;
     /// Scales, then minima.
     type Scales = [[float32x4_t; 2]; 2];
     type Sums = [int32x4_t; 2];
@@ -101,7 +99,6 @@ pub(in super::super) struct Q8_0;
 
 impl Block for Q8_0 {
     const FORMAT: WeightFormat = WeightFormat::Q8_0;
-    const LOOKS_AHEAD: bool = false;
     type Scales = [float32x4_t; 2];
     type Sums = [int32x4_t; 2];
 
