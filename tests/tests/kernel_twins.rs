@@ -16,7 +16,7 @@ fn check(setup: Setup, orders: usize) {
             .and_then(|count| count.parse::<usize>().ok());
         assert!(same.is_some_and(|count| count > 10_000 * orders), "{format}: {answer}");
     }
-    assert_eq!(machine.chat("attention").text, "54672 numbers are the same");
+    assert_eq!(machine.chat("attention").text, "65760 numbers are the same");
     assert_eq!(machine.chat("f16").text, "5120 outputs are the same");
     assert_eq!(machine.chat("q4_2").text, "there are no kernels for q4_2");
 }

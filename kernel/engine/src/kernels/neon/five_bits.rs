@@ -138,7 +138,9 @@ fn five_bits(nibbles: int8x16_t, high: [int8x16_t; 2], part: usize) -> [int8x16_
     let bit = vdupq_n_s8(1_i8.wrapping_shl(part as u32));
     // A comparison gives all bits or none; the insertion leaves four of them above the nibble.
     let [first, second] = high.map(|high| vreinterpretq_s8_u8(vtstq_s8(high, bit)));
-    [insert_left::<4>(nibbles, first), insert_right::<4>(second, nibbles)]
+    // The second one first: the other overwrites the nibbles.
+    let second = insert_right::<4>(second, nibbles);
+    [insert_left::<4>(nibbles, first), second]
 }
 
 /// The outputs with the sums of `s (q - 16) x` and what they lack added.
