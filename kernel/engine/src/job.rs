@@ -144,7 +144,7 @@ impl<'e> Job<'e> {
         self.verified = held;
         let chosen = match &mut self.goal {
             Goal::Answer(answer) => answer.choose(prepared, &self.tokens, logits),
-            Goal::Scores(scores) => Ok(scores.choose(self.tokens.len() > held, logits)),
+            Goal::Scores(scores) => scores.choose(self.tokens.len() > held, logits),
         };
         match chosen {
             Ok(Chosen::Given) => {}

@@ -157,7 +157,11 @@ impl Sampler {
     }
 }
 
-fn check(logits: &[f32]) -> Result<(), SampleError> {
+/// Whether logits can be chosen from at all.
+///
+/// # Errors
+/// The first that is infinite or not a number.
+pub fn check(logits: &[f32]) -> Result<(), SampleError> {
     match candidates_of(logits).find(|candidate| !candidate.logit.is_finite()) {
         Some(candidate) => Err(SampleError::NotFinite(candidate.id)),
         None => Ok(()),

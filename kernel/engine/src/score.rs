@@ -12,6 +12,7 @@ use crate::job::Chosen;
 use crate::kernel_calls::Kernel;
 use crate::output::Output;
 use crate::request_error::RequestError;
+use crate::sampler;
 
 /// Writes a JSON line for each row of logits.
 pub struct Scores<'e> {
@@ -51,17 +52,21 @@ impl<'e> Scores<'e> {
     }
 
     /// Writes the line of a step. The greedy choice is run next, unless the token `is_given`.
-    pub fn choose(&mut self, is_given: bool, logits: &[f32]) -> Chosen {
+    ///
+    /// # Errors
+    /// A logit that is no finite number.
+    pub fn choose(&mut self, is_given: bool, logits: &[f32]) -> Result<Chosen, RequestError> {
+        sampler::check(logits)?;
         let choice = u32::try_from(argmax(logits)).unwrap_or(0);
         // Writing to an output cannot fail.
         let _ = self.write(choice, logits);
         self.steps += 1;
         self.output.flush();
-        match (self.steps >= self.most, is_given) {
+        Ok(match (self.steps >= self.most, is_given) {
             (true, _) => Chosen::End(StopReason::Complete),
             (false, true) => Chosen::Given,
             (false, false) => Chosen::Token(choice),
-        }
+        })
     }
 
     fn write(&mut self, choice: u32, logits: &[f32]) -> core::fmt::Result {
@@ -70,21 +75,17 @@ impl<'e> Scores<'e> {
         write!(output, "{{\"step\":{steps},\"id\":{choice},\"top\":[")?;
         for (index, (id, logit)) in best(logits, self.top).iter().enumerate() {
             let comma = if index == 0 { "" } else { "," };
-            if logit.is_finite() {
-                write!(output, "{comma}[{id},{logit}]")?;
-            } else {
-                write!(output, "{comma}[{id},null]")?;
-            }
+            write!(output, "{comma}[{id},{logit}]")?;
         }
         writeln!(output, "],\"crc\":\"{:08x}\"}}", crc32fast::hash(bytemuck::cast_slice(logits)))
     }
 }
 
-/// The `count` largest logits with their ids, largest first; of equals the smaller id first.
+/// The `count` largest of finite logits with their ids, largest first; of equals the smaller id first.
 fn best(logits: &[f32], count: usize) -> Vec<(usize, f32)> {
     let mut best: Vec<(usize, f32)> = Vec::with_capacity(count + 1);
     for (id, &logit) in logits.iter().enumerate() {
-        if best.len() == count && best.last().is_none_or(|&(_, least)| logit <= least || logit.is_nan()) {
+        if best.len() == count && best.last().is_none_or(|&(_, least)| logit <= least) {
             continue;
         }
         let place = best.partition_point(|&(_, other)| other >= logit);
