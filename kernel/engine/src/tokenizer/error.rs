@@ -54,6 +54,13 @@ pub enum TokenizerError {
     BadScore(u32),
     /// A byte token is not spelled `<0xHH>`.
     BadByteToken(u32),
+    /// A token that is cut out of texts as a whole (a control token, one that a user defined) is too long for that.
+    WholeTokenTooLong {
+        /// Which.
+        id: u32,
+        /// Its length in bytes.
+        bytes: usize,
+    },
     /// Far too many strings fall on the same place in the hash table: the file was made to be slow.
     Crowded(&'static str),
     /// No memory for the index.
@@ -84,6 +91,11 @@ impl fmt::Display for TokenizerError {
             Self::NoSuchToken(key) => write!(formatter, "{key} is set, but the model has no such token"),
             Self::BadScore(id) => write!(formatter, "the score of token {id} is not a number"),
             Self::BadByteToken(id) => write!(formatter, "token {id} is a byte, but is not spelled <0xHH>"),
+            Self::WholeTokenTooLong { id, bytes } => write!(
+                formatter,
+                "token {id}, a control or user-defined token, has {bytes} bytes (at most {})",
+                super::special::WHOLE_BYTES_MAX
+            ),
             Self::Crowded(key) => write!(formatter, "the strings of {key} collide; the model file was tampered with"),
             Self::OutOfMemory { bytes } => write!(formatter, "no memory for the vocabulary ({bytes} bytes)"),
         }

@@ -88,13 +88,30 @@ fn tag(hash: u64) -> u32 {
     ((hash >> 32) as u32) & !VALUE_MASK
 }
 
-/// Hash of the parts one after the other: FNV-1a, whose state after a part is all that the next part needs, then a mixing
-/// step, because its upper bits are weak for short strings.
+/// Hash of the parts one after the other.
 pub(super) fn hash_of(parts: &[&[u8]]) -> u64 {
-    let bytes = parts.iter().flat_map(|part| part.iter());
-    let hash = bytes
-        .fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3));
-    (hash ^ (hash >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    let mut hash = Hash::new();
+    parts.iter().flat_map(|part| part.iter()).for_each(|byte| hash.add(*byte));
+    hash.value()
+}
+
+/// A hash in the making: FNV-1a, whose state after a part is all that the next part needs, then a mixing step, because its upper bits
+/// are weak for short strings.
+pub(super) struct Hash(u64);
+
+impl Hash {
+    pub(super) const fn new() -> Self {
+        Self(0xCBF2_9CE4_8422_2325)
+    }
+
+    pub(super) const fn add(&mut self, byte: u8) {
+        self.0 = (self.0 ^ byte as u64).wrapping_mul(0x0000_0100_0000_01B3);
+    }
+
+    /// Of the bytes so far.
+    pub(super) const fn value(&self) -> u64 {
+        (self.0 ^ (self.0 >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
 }
 
 #[cfg(test)]

@@ -226,6 +226,6 @@ impl<'a> Tokenizer<'a> {
             Algorithm::SentencePiece { pieces, .. } => pieces.heap_bytes(),
             Algorithm::BytePair(pairs) => pairs.heap_bytes(),
         };
-        self.vocabulary.heap_bytes() + self.whole_tokens.heap_bytes() + algorithm
+        self.vocabulary.heap_bytes() + algorithm
     }
 }

@@ -1,11 +1,14 @@
 //! Which tokens end a generation, and where special tokens stand in a text: both as llama.cpp has it.
 
+use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use core::ops::Range;
 
 use barellama_gguf::Gguf;
 
 use super::error::{EncodeError, TokenizerError};
+use super::index::Hash;
 use super::vocabulary::{Vocabulary, attribute};
 
 /// Keys whose tokens end a generation. The file-separating ones are among them because a code model that writes one is done
@@ -118,93 +121,204 @@ pub(super) enum Fragment {
     Text(Range<usize>),
 }
 
+/// Longest token, in bytes, that is cut out of a text as a whole (the longest known have about 60): it bounds the work for a byte of text.
+pub(super) const WHOLE_BYTES_MAX: usize = 256;
+
 /// Finds whole tokens in texts.
 pub(super) struct WholeTokens {
-    /// Lengths in bytes, the longest first: the longest token wins wherever it stands.
-    lengths: Vec<usize>,
+    /// Which lengths in bytes there are: the longest token wins wherever it stands.
+    lengths: [bool; WHOLE_BYTES_MAX + 1],
+    longest: usize,
     /// A bit per byte value that is the first of such a token.
     first_bytes: [u64; 4],
 }
 
+/// A token that may stand at a place. The greatest is the longest, of equally long ones the leftmost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Match {
+    length: u16,
+    start: Reverse<u32>,
+    id: u32,
+}
+
 impl WholeTokens {
     pub(super) fn new(vocabulary: &Vocabulary<'_>) -> Result<Self, TokenizerError> {
-        let mut seen = super::strings::vec_of(super::vocabulary::TOKEN_BYTES_MAX + 1)?;
-        seen.resize(super::vocabulary::TOKEN_BYTES_MAX + 1, false);
-        let mut first_bytes = [0; 4];
-        for text in vocabulary.texts_with(attribute::WHOLE) {
-            let (Some(first), Some(seen)) = (text.first(), seen.get_mut(text.len())) else { continue };
-            *seen = true;
-            first_bytes[usize::from(first / 64)] |= 1u64 << (first % 64);
+        let mut whole = Self { lengths: [false; WHOLE_BYTES_MAX + 1], longest: 0, first_bytes: [0; 4] };
+        for (id, text) in vocabulary.with_attributes(attribute::WHOLE) {
+            let Some(first) = text.first() else { continue };
+            let too_long = TokenizerError::WholeTokenTooLong { id, bytes: text.len() };
+            *whole.lengths.get_mut(text.len()).ok_or(too_long)? = true;
+            whole.longest = whole.longest.max(text.len());
+            whole.first_bytes[usize::from(first / 64)] |= 1u64 << (first % 64);
         }
-        let lengths = seen.iter().enumerate().filter(|(_, seen)| **seen).map(|(length, _)| length).rev().collect();
-        Ok(Self { lengths, first_bytes })
+        Ok(whole)
     }
 
     /// Cuts a text at the whole tokens in it; control tokens are left in the text unless `parse_special`.
+    ///
+    /// Where tokens overlap the longest one stands, of equally long ones the first: llama.cpp cuts the text once for each token, the
+    /// longest token first. Here each place is looked at once for all lengths, and again only if what it had found was not free.
     pub(super) fn cut(
         &self,
         vocabulary: &Vocabulary<'_>,
         text: &str,
         parse_special: bool,
     ) -> Result<Vec<Fragment>, EncodeError> {
-        let mut fragments = Vec::new();
-        push(&mut fragments, Fragment::Text(0..text.len()))?;
         let attributes = if parse_special { attribute::WHOLE } else { attribute::USER_DEFINED };
         let is_wanted =
-            |id: &u32| vocabulary.has(*id, attributes) && (parse_special || !vocabulary.has(*id, attribute::SPECIAL));
-        for length in &self.lengths {
-            let token_at = |start: usize| {
-                let bytes = text.as_bytes().get(start..start.checked_add(*length)?)?;
-                self.may_start(*bytes.first()?).then(|| vocabulary.id_of(bytes)).flatten().filter(is_wanted)
-            };
-            fragments = cut_at(fragments, *length, token_at)?;
+            |id: u32| vocabulary.has(id, attributes) && (parse_special || !vocabulary.has(id, attribute::SPECIAL));
+        let bytes = text.as_bytes();
+        let find = |start: usize, most: usize| self.longest_at(vocabulary, bytes, start, most, &is_wanted);
+        let mut found = Vec::new();
+        for start in 0..bytes.len() {
+            if let Some(candidate) = find(start, self.longest) {
+                found.try_reserve(1)?;
+                found.push(candidate);
+            }
         }
-        Ok(fragments)
+        fragments_of(text.len(), &place(bytes.len(), found, find)?)
+    }
+
+    /// The longest wanted token of at most `most` bytes that stands at `start`.
+    fn longest_at(
+        &self,
+        vocabulary: &Vocabulary<'_>,
+        bytes: &[u8],
+        start: usize,
+        most: usize,
+        is_wanted: &impl Fn(u32) -> bool,
+    ) -> Option<Match> {
+        let rest = bytes.get(start..)?;
+        let rest = rest.get(..most).unwrap_or(rest);
+        if !self.may_start(*rest.first()?) {
+            return None;
+        }
+        let mut hash = Hash::new();
+        let mut longest = None;
+        for (index, byte) in rest.iter().enumerate() {
+            hash.add(*byte);
+            let length = index + 1;
+            if self.lengths.get(length).is_some_and(|is_used| *is_used)
+                && let Some(id) = vocabulary.id_with_hash(hash.value(), &rest[..length]).filter(|id| is_wanted(*id))
+            {
+                longest = Some(Match { length: length as u16, start: Reverse(u32::try_from(start).ok()?), id });
+            }
+        }
+        longest
     }
 
     fn may_start(&self, byte: u8) -> bool {
         self.first_bytes[usize::from(byte / 64)] & (1 << (byte % 64)) != 0
     }
-
-    pub(super) fn heap_bytes(&self) -> usize {
-        self.lengths.capacity() * size_of::<usize>()
-    }
 }
 
-/// Cuts the texts among the fragments at each token of one length, from left to right.
-fn cut_at(
-    fragments: Vec<Fragment>,
-    length: usize,
-    token_at: impl Fn(usize) -> Option<u32>,
-) -> Result<Vec<Fragment>, EncodeError> {
-    let mut cut = Vec::new();
-    for fragment in fragments {
-        let Fragment::Text(text) = fragment else {
-            push(&mut cut, fragment)?;
-            continue;
-        };
-        let (mut rest, mut at) = (text.start, text.start);
-        while at.saturating_add(length) <= text.end {
-            let Some(id) = token_at(at) else {
-                at += 1;
-                continue;
-            };
-            push_text(&mut cut, rest..at)?;
-            push(&mut cut, Fragment::Token(id))?;
-            at += length;
-            rest = at;
+/// Which of the tokens that were found stand, by their places. One that reaches into another gives way to the next shorter one at its
+/// place, which `find` finds.
+fn place(
+    bytes: usize,
+    found: Vec<Match>,
+    find: impl Fn(usize, usize) -> Option<Match>,
+) -> Result<Vec<Match>, EncodeError> {
+    let mut is_taken: Vec<bool> = Vec::new();
+    is_taken.try_reserve(bytes)?;
+    is_taken.resize(bytes, false);
+    let mut placed = Vec::new();
+    let mut candidates = BinaryHeap::from(found);
+    while let Some(candidate) = candidates.pop() {
+        let start = candidate.start.0 as usize;
+        let places = &mut is_taken[start..start + usize::from(candidate.length)];
+        match places.iter().position(|is_taken| *is_taken) {
+            None => {
+                places.fill(true);
+                placed.try_reserve(1)?;
+                placed.push(candidate);
+            }
+            Some(0) => {}
+            // There is room: one was taken out.
+            Some(free) => candidates.extend(find(start, free)),
         }
-        push_text(&mut cut, rest..text.end)?;
     }
-    Ok(cut)
+    placed.sort_unstable_by_key(|one| one.start.0);
+    Ok(placed)
 }
 
-fn push_text(fragments: &mut Vec<Fragment>, text: Range<usize>) -> Result<(), EncodeError> {
-    if text.is_empty() { Ok(()) } else { push(fragments, Fragment::Text(text)) }
+/// The tokens and the texts between them.
+fn fragments_of(bytes: usize, placed: &[Match]) -> Result<Vec<Fragment>, EncodeError> {
+    let mut fragments = Vec::new();
+    fragments.try_reserve(2 * placed.len() + 1)?;
+    let mut rest = 0;
+    for one in placed {
+        let start = one.start.0 as usize;
+        if rest < start {
+            fragments.push(Fragment::Text(rest..start));
+        }
+        fragments.push(Fragment::Token(one.id));
+        rest = start + usize::from(one.length);
+    }
+    if rest < bytes {
+        fragments.push(Fragment::Text(rest..bytes));
+    }
+    Ok(fragments)
 }
 
-fn push(fragments: &mut Vec<Fragment>, fragment: Fragment) -> Result<(), EncodeError> {
-    fragments.try_reserve(1)?;
-    fragments.push(fragment);
-    Ok(())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As llama.cpp does it: once through the text for each length, the longest first. Of lengths that are no more than `longest`.
+    fn cut_length_by_length(bytes: usize, longest: usize, find: impl Fn(usize, usize) -> Option<u32>) -> Vec<Fragment> {
+        let mut fragments = alloc::vec![Fragment::Text(0..bytes)];
+        for length in (1..=longest).rev() {
+            let mut cut = Vec::new();
+            for fragment in fragments {
+                let Fragment::Text(Range { start: mut rest, end }) = fragment else {
+                    cut.push(fragment);
+                    continue;
+                };
+                let mut at = rest;
+                while at + length <= end {
+                    let Some(id) = find(at, length) else {
+                        at += 1;
+                        continue;
+                    };
+                    if rest < at {
+                        cut.push(Fragment::Text(rest..at));
+                    }
+                    cut.push(Fragment::Token(id));
+                    at += length;
+                    rest = at;
+                }
+                if rest < end {
+                    cut.push(Fragment::Text(rest..end));
+                }
+            }
+            fragments = cut;
+        }
+        fragments
+    }
+
+    #[test]
+    fn the_cuts_are_those_that_are_made_length_by_length() {
+        use rand_pcg::rand_core::{Rng as _, SeedableRng as _};
+        let mut random = rand_pcg::Pcg32::seed_from_u64(7);
+        for _ in 0..2000 {
+            let mut word = |most: u32| -> Vec<u8> {
+                let length = 1 + random.next_u32() % most;
+                (0..length).map(|_| b'a' + (random.next_u32() % 2) as u8).collect()
+            };
+            let tokens: Vec<Vec<u8>> = (0..5).map(|_| word(6)).collect();
+            let text = word(30);
+            let id_at = |start: usize, length: usize| {
+                let bytes = text.get(start..start + length)?;
+                tokens.iter().position(|token| token == bytes).map(|id| id as u32)
+            };
+            let longest = |start: usize, most: usize| {
+                let (length, id) = (1..=most).rev().find_map(|length| Some((length, id_at(start, length)?)))?;
+                Some(Match { length: length as u16, start: Reverse(start as u32), id })
+            };
+            let found = (0..text.len()).filter_map(|start| longest(start, 6)).collect();
+            let fragments = fragments_of(text.len(), &place(text.len(), found, longest).unwrap()).unwrap();
+            assert_eq!(fragments, cut_length_by_length(text.len(), 6, id_at), "{tokens:?} in {text:?}");
+        }
+    }
 }

@@ -342,6 +342,12 @@ fn malformed_vocabularies_are_refused_by_name() {
         error(whole().with_u32("tokenizer.ggml.eos_token_id", 4)),
         TokenizerError::BadId { key: "tokenizer.ggml.eos_token_id", id: 4, tokens: 4 }
     );
+    let whole_token = "x".repeat(special::WHOLE_BYTES_MAX + 1);
+    let with_long = sentencepiece(&["<unk>", "<s>", "</s>", &whole_token]).with_f32s(SCORES_KEY, &scores);
+    assert_eq!(
+        error(with_long.with_i32s(TYPES_KEY, &[2, 3, 3, 4])),
+        TokenizerError::WholeTokenTooLong { id: 3, bytes: special::WHOLE_BYTES_MAX + 1 }
+    );
     let long = "x".repeat(vocabulary::TOKEN_BYTES_MAX + 1);
     assert!(matches!(error(sentencepiece(&["a", &long])), TokenizerError::TooLong { key: TOKENS_KEY, index: 1, .. }));
 }
@@ -383,6 +389,25 @@ fn the_longest_whole_token_wins_wherever_it_stands() {
     let tokenizer = Tokenizer::new(&gguf).unwrap();
     assert_eq!(plain(&tokenizer, "abcd"), [3, 4, 6]);
     assert_eq!(plain(&tokenizer, "ab"), [5]);
+}
+
+/// A vocabulary that was made to be slow, with a text that was made for it: each byte of it begins a token of every length, and again
+/// and again the longest one is not free. With a look for each length this took minutes.
+#[test]
+fn whole_tokens_of_every_length_do_not_make_a_long_text_slow() {
+    let tokens: Vec<String> = (1..=special::WHOLE_BYTES_MAX).map(|length| "a".repeat(length)).collect();
+    let mut tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
+    tokens.extend(["b", "\u{2581}"]);
+    let file = sentencepiece(&tokens)
+        .with_f32s(SCORES_KEY, &alloc::vec![0.0; tokens.len()])
+        .with_i32s(TYPES_KEY, &[alloc::vec![4; tokens.len() - 1], alloc::vec![1]].concat())
+        .file();
+    let gguf = Gguf::parse(&file).unwrap();
+    let tokenizer = Tokenizer::new(&gguf).unwrap();
+    let text = ("a".repeat(700) + "b").repeat(180);
+    let ids = plain(&tokenizer, &text);
+    assert_eq!(ids[..5], [255, 255, 187, 256, 255]);
+    assert_eq!(ids.len(), 180 * 4);
 }
 
 #[test]

@@ -85,7 +85,12 @@ impl<'a> Vocabulary<'a> {
 
     /// The token with that text.
     pub(super) fn id_of(&self, text: &[u8]) -> Option<u32> {
-        self.index.find(hash_of(&[text]), |id| self.tokens.get(id) == Some(text))
+        self.id_with_hash(hash_of(&[text]), text)
+    }
+
+    /// The same if its hash is known.
+    pub(super) fn id_with_hash(&self, hash: u64, text: &[u8]) -> Option<u32> {
+        self.index.find(hash, |id| self.tokens.get(id) == Some(text))
     }
 
     pub(super) fn has(&self, id: u32, attributes: u8) -> bool {
@@ -104,10 +109,10 @@ impl<'a> Vocabulary<'a> {
         }
     }
 
-    /// The texts of the tokens that have one of the attributes.
-    pub(super) fn texts_with(&self, attributes: u8) -> impl Iterator<Item = &'a [u8]> {
+    /// The tokens that have one of the attributes.
+    pub(super) fn with_attributes(&self, attributes: u8) -> impl Iterator<Item = (u32, &'a [u8])> {
         let with = (0u32..).zip(&self.attributes).filter(move |(_, own)| **own & attributes != 0);
-        with.filter_map(|(id, _)| self.text(id))
+        with.filter_map(|(id, _)| Some((id, self.text(id)?)))
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
