@@ -17,6 +17,7 @@ use crate::descriptor::Descriptor;
 use crate::interleave;
 use crate::kernel_calls::Kernel;
 use crate::output::Output;
+use crate::template::Memory;
 use crate::tokenizer::Tokenizer;
 
 /// Most tokens of a prefill chunk.
@@ -42,6 +43,8 @@ pub struct Prepared<'m> {
     pub sessions: usize,
     /// Number of tensors whose rows are interleaved.
     pub interleaved: usize,
+    /// What requests may take of the heap.
+    pub memory: Memory,
 }
 
 /// Names of the areas, in the order of the plan.
@@ -86,7 +89,8 @@ pub fn prepare<'m>(
     let plan = plan(boot, &weights, &sizes, kv_kind, heap_bytes()).map_err(|error| error.to_string())?;
     kernel.progress(0, Phase::Prepare, total, total);
     let interleaved = if layout == RowLayout::Plain { 0 } else { interleave::count(&tensors) };
-    Ok(Prepared { gguf, weights, tokenizer, plan, sizes, kv_kind, sessions, interleaved })
+    let memory = Memory::endless();
+    Ok(Prepared { gguf, weights, tokenizer, plan, sizes, kv_kind, sessions, interleaved, memory })
 }
 
 /// What the cache is kept as: what was asked for, if the model's heads can be.

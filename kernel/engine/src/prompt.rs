@@ -72,7 +72,7 @@ pub fn render(prepared: &Prepared<'_>, request: &Request<'_>) -> Result<String, 
     };
     let spelled = |id: Option<u32>| id.and_then(|id| prepared.tokenizer.text(id)).unwrap_or("");
     let (bos, eos) = (spelled(prepared.tokenizer.bos()), spelled(prepared.tokenizer.eos()));
-    Ok(template::render(source, &messages, bos, eos, true)?)
+    Ok(template::render(source, &messages, bos, eos, true, prepared.memory)?)
 }
 
 /// A record as text.

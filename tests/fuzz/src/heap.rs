@@ -31,12 +31,19 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// Where the counter of [`peak_of`] begins: what other threads free here makes it wrap, so it starts from a middle.
+const BEFORE: usize = usize::MAX / 2;
+
+/// What the work of [`peak_of`] has taken on this thread until now, in bytes.
+#[must_use]
+pub fn used() -> usize {
+    USED.get().saturating_sub(BEFORE)
+}
+
 /// Does the work on this thread and tells the heap that it took at its worst moment, in bytes.
 pub fn peak_of<R>(work: impl FnOnce() -> R) -> (R, usize) {
-    // What other threads free here makes the counter wrap: start from a middle.
-    let before = usize::MAX / 2;
-    USED.set(before);
-    PEAK.set(before);
+    USED.set(BEFORE);
+    PEAK.set(BEFORE);
     let result = work();
-    (result, PEAK.get() - before)
+    (result, PEAK.get() - BEFORE)
 }

@@ -2,13 +2,20 @@
 //! the request ends, with a reason that names what is wrong; and the engine goes on.
 
 use barellama_abi::request::{RecordKind, RequestKind};
+use barellama_engine::template::{Memory, Message, Problem, render};
 use barellama_fuzz::engine_bench::{CheckingKernel, make_arena, open_and_serve, request};
+use barellama_fuzz::heap;
 use barellama_fuzz::model_file::{ModelFile, Weights, kind, smallest};
 
 /// Opens a model and asks it twice; whether it was accepted and what was said about errors.
 fn ask(file: &ModelFile) -> (bool, String) {
+    ask_to(RequestKind::Generate, file)
+}
+
+/// The same with another kind of request.
+fn ask_to(kind: RequestKind, file: &ModelFile) -> (bool, String) {
     make_arena();
-    let question = || request(RequestKind::Generate, 2, RecordKind::User, "ab");
+    let question = || request(kind, 2, RecordKind::User, "ab");
     let kernel = CheckingKernel::with(vec![question(), question()]);
     let is_accepted = open_and_serve(&kernel, &file.build());
     assert_eq!(kernel.finished(), 2 + u32::from(!is_accepted), "every request is ended");
@@ -45,9 +52,14 @@ fn logits_that_are_no_numbers_end_the_request() {
         let mut file = smallest(Weights::ALL[0]);
         let at = place(&file, "output_norm.weight");
         file.data[at..at + 4].copy_from_slice(&value.to_le_bytes());
-        let (is_accepted, said) = ask(&file);
-        assert!(is_accepted);
-        assert!(said.contains("is not a finite number; is the model file damaged?"), "{value}: {said}");
+        for request in [RequestKind::Generate, RequestKind::Score] {
+            let (is_accepted, said) = ask_to(request, &file);
+            assert!(is_accepted);
+            assert!(
+                said.contains("is not a finite number; is the model file damaged?"),
+                "{value}, {request:?}: {said}"
+            );
+        }
     }
 }
 
@@ -91,4 +103,39 @@ fn a_hostile_chat_template_ends_the_request_and_nothing_else() {
         assert!(is_accepted);
         assert_eq!(said.matches(part).count(), 2, "{template}: {said}");
     }
+}
+
+/// About what the engine keeps for requests.
+const HEAP_BYTES: usize = 3 << 20;
+
+/// An allocation that fails would end the engine: what a template takes is known before.
+#[test]
+fn a_chat_template_that_wants_all_memory_ends_before_it_has_it() {
+    let many = |part: &str| part.repeat((64 << 10) / part.len() - 1);
+    let templates = [
+        "{% set ns = namespace(t='x') %}{% for i in range(40) %}{% set ns.t = ns.t + ns.t %}{% endfor %}".to_owned(),
+        "{{ range(100000) | list }}".to_owned(),
+        "{% for a in range(50000) %}{{ 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx' }}{% endfor %}".to_owned(),
+        "{% set t = 'xy' * 900000 %}{% for c in t %}{% endfor %}".to_owned(),
+        "{{ ('a ' * 400000).split() | join('--------') }}".to_owned(),
+        "{{ ('a' * 900000) | reverse }}{{ ('a' * 900000)[::-1] }}".to_owned(),
+        "{{ (['x' * 50000] * 9) | tojson }}{{ ('\"' * 800000) | tojson }}".to_owned(),
+        many("{{a}}"),
+        many("{%if a%}{%endif%}"),
+        format!("{{{{ [{}] }}}}", many("1,")),
+        format!("{{{{ a{} }}}}", many("|b")),
+        format!("{{{{ a{} }}}}", many("+a")),
+        format!("{{{{ f({}) }}}}", many("a,")),
+    ];
+    let messages = [Message { role: "user", content: "hello" }];
+    let left = || HEAP_BYTES.saturating_sub(heap::used());
+    let mut refused = 0;
+    for template in templates {
+        let source = template.get(..64 << 10).unwrap_or(&template);
+        let (rendered, peak) = heap::peak_of(|| render(source, &messages, "<s>", "</s>", true, Memory::new(left)));
+        let start = source.get(..40).unwrap_or(source);
+        assert!(peak <= HEAP_BYTES, "{start}: {peak} bytes");
+        refused += usize::from(rendered.is_err_and(|error| error.problem == Problem::OutOfMemory));
+    }
+    assert!(refused >= 6, "only {refused} were refused for their memory");
 }

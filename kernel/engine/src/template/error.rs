@@ -29,6 +29,8 @@ pub enum Problem {
     OutputTooLong,
     /// It takes more than [`super::WORK_MAX`] units of work.
     TooMuchWork,
+    /// It takes more memory than there is.
+    OutOfMemory,
     /// Its parts, calls or values are nested too deeply.
     TooDeep,
 }
@@ -44,6 +46,7 @@ impl fmt::Display for TemplateError {
             Problem::SourceTooLong => write!(formatter, "longer than {} bytes", super::SOURCE_BYTES_MAX),
             Problem::OutputTooLong => write!(formatter, "renders more than {} bytes", super::OUTPUT_BYTES_MAX),
             Problem::TooMuchWork => write!(formatter, "takes too much work; does it loop over too much?"),
+            Problem::OutOfMemory => write!(formatter, "takes more memory than there is for a request"),
             Problem::TooDeep => write!(formatter, "nested too deeply"),
         }
     }

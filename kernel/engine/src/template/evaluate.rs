@@ -41,11 +41,15 @@ impl<'s> Machine<'_, 's> {
     }
 
     fn evaluate_all(&mut self, expressions: &[Expression<'s>]) -> Result<Vec<Value>, Problem> {
-        expressions.iter().map(|expression| self.evaluate(expression)).collect()
+        let mut values = self.memory.list(expressions.len())?;
+        for expression in expressions {
+            values.push(self.evaluate(expression)?);
+        }
+        Ok(values)
     }
 
     fn evaluate_mapping(&mut self, pairs: &[(Expression<'s>, Expression<'s>)]) -> Result<Value, Problem> {
-        let mut entries = Entries::new();
+        let mut entries: Entries = self.memory.list(pairs.len())?;
         for (key, value) in pairs {
             let key = match self.evaluate(key)? {
                 Value::String(key) => key,
@@ -135,7 +139,7 @@ impl<'s> Machine<'_, 's> {
 
     fn values(&mut self, arguments: &Arguments<'s>) -> Result<Values<'s>, Problem> {
         let positional = self.evaluate_all(&arguments.positional)?;
-        let mut named = Vec::new();
+        let mut named = self.memory.list(arguments.named.len())?;
         for (name, expression) in &arguments.named {
             named.push((*name, self.evaluate(expression)?));
         }
@@ -183,7 +187,7 @@ impl<'s> Machine<'_, 's> {
             if items.len() == RANGE_MAX {
                 return Err(Problem::TooMuchWork);
             }
-            items.push(Value::Integer(number));
+            self.memory.push(&mut items, Value::Integer(number))?;
             next = number.checked_add(step);
         }
         self.list(items)

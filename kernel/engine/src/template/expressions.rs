@@ -39,7 +39,7 @@ impl<'s> Parser<'s> {
             }
             let right = self.operation(level + 1)?;
             match &mut chain {
-                Some((open, operations)) if *open == level => operations.push((operator, right)),
+                Some((open, operations)) if *open == level => self.push(operations, (operator, right))?,
                 _ => {
                     left = close(left, chain.take());
                     chain = Some((level, Vec::from([(operator, right)])));
@@ -160,7 +160,8 @@ impl<'s> Parser<'s> {
     fn items(&mut self, end: &'static str) -> Result<Vec<Expression<'s>>, TemplateError> {
         let mut items = Vec::new();
         while !self.take_operator(end) {
-            items.push(self.expression()?);
+            let item = self.expression()?;
+            self.push(&mut items, item)?;
             if self.peek() != TokenKind::Operator(end) {
                 self.expect_operator(",")?;
             }
@@ -174,7 +175,8 @@ impl<'s> Parser<'s> {
         while !self.take_operator("}") {
             let key = self.expression()?;
             self.expect_operator(":")?;
-            entries.push((key, self.expression()?));
+            let value = self.expression()?;
+            self.push(&mut entries, (key, value))?;
             if self.peek() != TokenKind::Operator("}") {
                 self.expect_operator(",")?;
             }
@@ -184,15 +186,16 @@ impl<'s> Parser<'s> {
 
     fn postfixes(&mut self, postfixes: &mut Vec<Postfix<'s>>) -> Result<(), TemplateError> {
         loop {
-            if self.take_operator(".") {
-                postfixes.push(self.attribute()?);
+            let postfix = if self.take_operator(".") {
+                self.attribute()?
             } else if self.take_operator("[") {
-                postfixes.push(self.subscript()?);
+                self.subscript()?
             } else if self.take_operator("(") {
-                postfixes.push(Postfix::Call(self.arguments()?));
+                Postfix::Call(self.arguments()?)
             } else {
                 return Ok(());
-            }
+            };
+            self.push(postfixes, postfix)?;
         }
     }
 
@@ -241,10 +244,14 @@ impl<'s> Parser<'s> {
                 (TokenKind::Name(name), TokenKind::Operator("=")) => {
                     self.next();
                     self.next();
-                    arguments.named.push((name, self.expression()?));
+                    let value = self.expression()?;
+                    self.push(&mut arguments.named, (name, value))?;
                 }
                 (TokenKind::Operator("*" | "**"), _) => return Err(self.unsupported("unpacking of arguments")),
-                _ => arguments.positional.push(self.expression()?),
+                _ => {
+                    let value = self.expression()?;
+                    self.push(&mut arguments.positional, value)?;
+                }
             }
             if self.peek() != TokenKind::Operator(")") {
                 self.expect_operator(",")?;
@@ -255,17 +262,18 @@ impl<'s> Parser<'s> {
 
     fn filters(&mut self, postfixes: &mut Vec<Postfix<'s>>) -> Result<(), TemplateError> {
         loop {
-            if self.take_operator("|") {
+            let postfix = if self.take_operator("|") {
                 let name = self.name()?;
                 let arguments = if self.take_operator("(") { self.arguments()? } else { Arguments::default() };
-                postfixes.push(Postfix::Filter(name, arguments));
+                Postfix::Filter(name, arguments)
             } else if self.take_name("is") {
-                postfixes.push(self.test()?);
+                self.test()?
             } else if self.take_operator("(") {
-                postfixes.push(Postfix::Call(self.arguments()?));
+                Postfix::Call(self.arguments()?)
             } else {
                 return Ok(());
-            }
+            };
+            self.push(postfixes, postfix)?;
         }
     }
 

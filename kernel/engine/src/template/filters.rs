@@ -27,6 +27,7 @@ pub(super) fn apply(
         },
         "trim" => {
             let text = machine.printed(value)?;
+            machine.charge(text.len())?;
             match arguments.string(0, "chars")? {
                 Some(characters) => machine.text(String::from(text.trim_matches(|it| characters.contains(it)))),
                 None => machine.text(String::from(text.trim_matches(is_space))),
@@ -104,8 +105,8 @@ fn join(machine: &mut Machine<'_, '_>, value: &Value, arguments: &Values<'_>) ->
             None => machine.printed(item)?,
         };
         machine.charge(separator.len().saturating_add(text.len()))?;
-        joined.push_str(if index == 0 { "" } else { &separator });
-        joined.push_str(&text);
+        machine.memory.append(&mut joined, if index == 0 { "" } else { &separator })?;
+        machine.memory.append(&mut joined, &text)?;
     }
     machine.text(joined)
 }
@@ -125,6 +126,7 @@ fn to_json(machine: &mut Machine<'_, '_>, value: &Value, arguments: &Values<'_>)
 
 fn reverse(machine: &mut Machine<'_, '_>, value: &Value) -> Result<Value, Problem> {
     if let Value::String(text) = value {
+        machine.charge(text.len().saturating_mul(2))?;
         return machine.text(text.chars().rev().collect());
     }
     let mut items = machine.items(value, "reverse")?;
@@ -138,7 +140,7 @@ fn unique(machine: &mut Machine<'_, '_>, value: &Value) -> Result<Value, Problem
         let work = kept.iter().map(Value::bytes).fold(item.bytes(), usize::saturating_add);
         machine.charge(work)?;
         if !kept.iter().any(|other| other.equals(&item)) {
-            kept.push(item);
+            machine.memory.push(&mut kept, item)?;
         }
     }
     machine.list(kept)
@@ -150,7 +152,7 @@ fn map(machine: &mut Machine<'_, '_>, value: &Value, arguments: &Values<'_>) -> 
     let mut mapped = Vec::new();
     for item in machine.items(value, "map")? {
         machine.charge(size_of::<Value>())?;
-        mapped.push(match &attribute {
+        let item = match &attribute {
             Some(attribute) => match (operations::attribute(&item, attribute)?, arguments.get(1, "default")) {
                 (Value::Undefined, Some(default)) => default.clone(),
                 (found, _) => found,
@@ -159,7 +161,8 @@ fn map(machine: &mut Machine<'_, '_>, value: &Value, arguments: &Values<'_>) -> 
                 let name = arguments.required(0, "name")?;
                 machine.nested(|machine| apply(machine, &name, &item, &arguments.after(1)))?
             }
-        });
+        };
+        machine.memory.push(&mut mapped, item)?;
     }
     machine.list(mapped)
 }
@@ -183,7 +186,7 @@ fn select(machine: &mut Machine<'_, '_>, name: &str, value: &Value, arguments: &
             None => tested.is_true(),
         };
         if holds == wanted {
-            selected.push(item);
+            machine.memory.push(&mut selected, item)?;
         }
     }
     machine.list(selected)

@@ -6,6 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::error::{Problem, TemplateError};
+use super::memory::Memory;
 use super::value::is_space;
 
 /// A token and where it stands.
@@ -41,14 +42,14 @@ const OPERATORS: [&str; 26] = [
 ];
 
 /// The tokens of a template whose line ends are all `\n`.
-pub(super) fn tokens(source: &str) -> Result<Vec<Token<'_>>, TemplateError> {
+pub(super) fn tokens(source: &str, memory: Memory) -> Result<Vec<Token<'_>>, TemplateError> {
     // Jinja drops one line end at the end of the source.
     let source = source.strip_suffix('\n').unwrap_or(source);
-    let mut lexer = Lexer { source, at: 0, line: 1, is_line_start: true, tokens: Vec::new() };
+    let mut lexer = Lexer { source, at: 0, line: 1, is_line_start: true, tokens: Vec::new(), memory };
     while lexer.at < source.len() {
         lexer.segment()?;
     }
-    lexer.push(TokenKind::End);
+    lexer.push(TokenKind::End)?;
     Ok(lexer.tokens)
 }
 
@@ -67,6 +68,7 @@ struct Lexer<'s> {
     /// Whether what was read last ends a line: white space before the next block tag is then indentation.
     is_line_start: bool,
     tokens: Vec<Token<'s>>,
+    memory: Memory,
 }
 
 impl<'s> Lexer<'s> {
@@ -74,8 +76,9 @@ impl<'s> Lexer<'s> {
         self.source.get(self.at..).unwrap_or_default()
     }
 
-    fn push(&mut self, kind: TokenKind<'s>) {
-        self.tokens.push(Token { line: self.line, kind });
+    fn push(&mut self, kind: TokenKind<'s>) -> Result<(), TemplateError> {
+        let line = self.line;
+        self.memory.push(&mut self.tokens, Token { line, kind }).map_err(|problem| TemplateError { line, problem })
     }
 
     /// Goes on by some bytes, which are given back.
@@ -94,7 +97,7 @@ impl<'s> Lexer<'s> {
     fn segment(&mut self) -> Result<(), TemplateError> {
         let rest = self.rest();
         let Some((length, tag)) = find_tag(rest) else {
-            self.push(TokenKind::Text(rest));
+            self.push(TokenKind::Text(rest))?;
             self.advance(rest.len());
             return Ok(());
         };
@@ -106,7 +109,7 @@ impl<'s> Lexer<'s> {
             _ => text,
         };
         if !text.is_empty() {
-            self.push(TokenKind::Text(text));
+            self.push(TokenKind::Text(text))?;
         }
         self.advance(length + 2 + usize::from(sign.is_some()));
         match tag {
@@ -127,7 +130,7 @@ impl<'s> Lexer<'s> {
 
     fn code(&mut self, tag: Tag) -> Result<(), TemplateError> {
         let end = if tag == Tag::Block { "%}" } else { "}}" };
-        self.push(if tag == Tag::Block { TokenKind::BlockBegin } else { TokenKind::OutputBegin });
+        self.push(if tag == Tag::Block { TokenKind::BlockBegin } else { TokenKind::OutputBegin })?;
         let mut open_brackets = 0usize;
         loop {
             let blank = self.rest().len() - self.rest().trim_start_matches(is_space).len();
@@ -137,7 +140,7 @@ impl<'s> Lexer<'s> {
             // `+` keeps the line end behind a block; there is no such sign for outputs.
             let is_end = signed.starts_with(end) && !(tag == Tag::Output && sign == Some(b'+'));
             if is_end && open_brackets == 0 {
-                self.push(TokenKind::TagEnd);
+                self.push(TokenKind::TagEnd)?;
                 self.advance(usize::from(sign.is_some()) + end.len());
                 self.after_tag(tag, sign);
                 return Ok(());
@@ -184,7 +187,7 @@ impl<'s> Lexer<'s> {
                 }
             },
         };
-        self.push(kind);
+        self.push(kind)?;
         self.advance(length);
         Ok(kind)
     }

@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::error::Problem;
+use super::memory::Memory;
 use super::syntax::Template;
 use super::value::{CannotNest, Entries, Function, Value};
 use super::{OUTPUT_BYTES_MAX, WORK_MAX};
@@ -28,10 +29,11 @@ pub(super) struct Machine<'t, 's> {
     visible_from: usize,
     depth: u32,
     work_left: usize,
+    pub memory: Memory,
 }
 
 impl<'t, 's> Machine<'t, 's> {
-    pub(super) fn new(template: &'t Template<'s>, variables: Vec<(&'s str, Value)>) -> Self {
+    pub(super) fn new(template: &'t Template<'s>, variables: Vec<(&'s str, Value)>, memory: Memory) -> Self {
         Self {
             template,
             output: String::new(),
@@ -41,11 +43,13 @@ impl<'t, 's> Machine<'t, 's> {
             visible_from: 0,
             depth: 0,
             work_left: WORK_MAX,
+            memory,
         }
     }
 
-    /// Accounts for work in units of about a byte read or written.
+    /// Accounts for work in units of about a byte read or written. What is written may take twice as much memory while it grows.
     pub(super) fn charge(&mut self, work: usize) -> Result<(), Problem> {
+        self.memory.expect(work.saturating_mul(2))?;
         self.work_left = self.work_left.checked_sub(work).ok_or(Problem::TooMuchWork)?;
         Ok(())
     }
@@ -67,8 +71,7 @@ impl<'t, 's> Machine<'t, 's> {
         if self.output.len().saturating_add(text.len()) > OUTPUT_BYTES_MAX {
             return Err(Problem::OutputTooLong);
         }
-        self.output.push_str(text);
-        Ok(())
+        self.memory.append(&mut self.output, text)
     }
 
     /// The variable of that name, or the function.
@@ -92,12 +95,13 @@ impl<'t, 's> Machine<'t, 's> {
     }
 
     /// Sets a variable of the innermost scope.
-    pub(super) fn assign(&mut self, name: &'s str, value: Value) {
-        let Some(scope) = self.scopes.last_mut() else { return };
+    pub(super) fn assign(&mut self, name: &'s str, value: Value) -> Result<(), Problem> {
+        let Some(scope) = self.scopes.last_mut() else { return Ok(()) };
         match scope.iter_mut().find(|(own, _)| *own == name) {
             Some((_, own)) => *own = value,
-            None => scope.push((name, value)),
+            None => self.memory.push(scope, (name, value))?,
         }
+        Ok(())
     }
 
     /// Runs a part with a scope of its own.

@@ -38,6 +38,9 @@ fn mapping_method(
             let found = get(&mapping.entries, &arguments.required(0, "key")?).cloned();
             return Ok(Some(found.or_else(|| arguments.get(1, "default").cloned()).unwrap_or(Value::None)));
         }
+        "keys" | "values" if machine.memory.expect(mapping.entries.len() * size_of::<Value>()).is_err() => {
+            return Err(Problem::OutOfMemory);
+        }
         "keys" => items.extend(mapping.entries.iter().map(|(key, _)| Value::String(Rc::clone(key)))),
         "values" => items.extend(mapping.entries.iter().map(|(_, value)| value.clone())),
         "items" => {
@@ -166,7 +169,12 @@ fn split(machine: &mut Machine<'_, '_>, text: &str, name: &str, arguments: &Valu
     let separator = if name == "splitlines" { None } else { arguments.string(0, "sep")? };
     let limit = arguments.integer(1, "maxsplit")?.and_then(|limit| usize::try_from(limit).ok());
     // A value and a string on the heap for each part.
-    machine.charge(text.len().saturating_add(1).saturating_mul(2 * size_of::<Value>()))?;
+    let parts = match separator.as_deref() {
+        Some("") => 0,
+        Some(separator) => text.matches(separator).count(),
+        None => text.chars().filter(|character| is_space(*character)).count(),
+    };
+    machine.charge(parts.saturating_add(1).saturating_mul(3 * size_of::<Value>()).saturating_add(text.len()))?;
     let mut parts: Vec<&str> = match (name, separator.as_deref()) {
         (_, Some("")) => return Err(Problem::Invalid(String::from("the separator of a split is empty"))),
         ("splitlines", _) => text.lines().collect(),

@@ -19,6 +19,7 @@ mod filters;
 mod json;
 mod lexer;
 mod machine;
+mod memory;
 mod methods;
 mod operations;
 mod parser;
@@ -36,6 +37,7 @@ use alloc::vec::Vec;
 pub use self::builtin::{NONE, named};
 pub use self::error::{Problem, TemplateError};
 use self::machine::Machine;
+pub use self::memory::Memory;
 use self::parser::parse;
 use self::value::Value;
 
@@ -45,6 +47,9 @@ pub const SOURCE_BYTES_MAX: usize = 64 << 10;
 pub const OUTPUT_BYTES_MAX: usize = 1 << 20;
 /// Most work of a rendering, in units of about a byte read or written; it bounds time and memory.
 pub const WORK_MAX: usize = 16 << 20;
+
+/// Heap of a message besides its content, in bytes: the mapping and its keys.
+const MESSAGE_BYTES: usize = 512;
 
 /// A message of a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +61,8 @@ pub struct Message<'a> {
 }
 
 /// Renders a conversation with a template. `bos` and `eos` are the texts of the beginning-of-sequence and end-of-sequence
-/// tokens, empty if there are none; `add_generation_prompt` asks for the beginning of the assistant's answer at the end.
+/// tokens, empty if there are none; `add_generation_prompt` asks for the beginning of the assistant's answer at the end. No more heap is
+/// taken than `memory` has.
 ///
 /// # Errors
 /// With the line: a template that is malformed, too large, or uses what is not supported; an operation that does not fit its
@@ -67,13 +73,17 @@ pub fn render(
     bos: &str,
     eos: &str,
     add_generation_prompt: bool,
+    memory: Memory,
 ) -> Result<String, TemplateError> {
     if source.len() > SOURCE_BYTES_MAX {
         return Err(TemplateError { line: 1, problem: Problem::SourceTooLong });
     }
+    let at_start = |problem| TemplateError { line: 1, problem };
+    let message_bytes = messages.iter().map(|message| message.content.len().saturating_add(MESSAGE_BYTES)).sum();
+    memory.expect(3 * source.len()).and_then(|()| memory.expect(message_bytes)).map_err(at_start)?;
     let source = source.replace("\r\n", "\n").replace('\r', "\n");
-    let template = parse(&source)?;
-    let messages = message_list(messages).map_err(|problem| TemplateError { line: 1, problem })?;
+    let messages = message_list(messages).map_err(at_start)?;
+    let template = parse(&source, memory)?;
     let variables = Vec::from([
         ("messages", messages),
         ("bos_token", Value::string(bos)),
@@ -82,7 +92,7 @@ pub fn render(
         ("tools", Value::None),
         ("documents", Value::None),
     ]);
-    let mut machine = Machine::new(&template, variables);
+    let mut machine = Machine::new(&template, variables, memory);
     match machine.run(&template.body) {
         Ok(_) => Ok(machine.output),
         Err(problem) => Err(TemplateError { line: machine.line, problem }),

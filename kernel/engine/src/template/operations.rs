@@ -116,6 +116,7 @@ impl Machine<'_, '_> {
         self.charge(value.bytes())?;
         match value {
             Value::List(list) => {
+                self.charge(list.items.len().saturating_mul(size_of::<Value>()))?;
                 let positions = slice_positions(list.items.len(), start, stop, step)?;
                 let items = positions.into_iter().filter_map(|position| list.items.get(position)).cloned().collect();
                 self.list(items)

@@ -7,14 +7,15 @@ use alloc::vec::Vec;
 
 use super::error::{Problem, TemplateError};
 use super::lexer::{Token, TokenKind, tokens};
+use super::memory::Memory;
 use super::syntax::{Block, Expression, For, Macro, Node, Statement, Target, Template};
 
 /// Deepest nesting of statements and expressions together.
 const DEPTH_MAX: u32 = 32;
 
 /// Parses a template whose line ends are all `\n`.
-pub(super) fn parse(source: &str) -> Result<Template<'_>, TemplateError> {
-    let mut parser = Parser { tokens: tokens(source)?, at: 0, depth: 0, macros: Vec::new() };
+pub(super) fn parse(source: &str, memory: Memory) -> Result<Template<'_>, TemplateError> {
+    let mut parser = Parser { tokens: tokens(source, memory)?, at: 0, depth: 0, macros: Vec::new(), memory };
     let (body, _) = parser.block(&[])?;
     Ok(Template { body, macros: parser.macros })
 }
@@ -24,6 +25,7 @@ pub(super) struct Parser<'s> {
     at: usize,
     depth: u32,
     macros: Vec<Macro<'s>>,
+    memory: Memory,
 }
 
 impl<'s> Parser<'s> {
@@ -101,6 +103,11 @@ impl<'s> Parser<'s> {
         self.error(Problem::Syntax(format!("{wanted} should stand where {found} stands")))
     }
 
+    /// Adds to a list of the tree.
+    pub(super) fn push<T>(&self, list: &mut Vec<T>, element: T) -> Result<(), TemplateError> {
+        self.memory.push(list, element).map_err(|problem| self.error(problem))
+    }
+
     /// Runs a part of the parser one level deeper.
     pub(super) fn nested<T>(
         &mut self,
@@ -109,6 +116,7 @@ impl<'s> Parser<'s> {
         if self.depth == DEPTH_MAX {
             return Err(self.error(Problem::TooDeep));
         }
+        self.memory.expect(0).map_err(|problem| self.error(problem))?;
         self.depth += 1;
         let result = part(self);
         self.depth -= 1;
@@ -140,7 +148,7 @@ impl<'s> Parser<'s> {
                     return Err(self.unexpected(&format!("a tag \"{}\"", ends.join("\" or \""))));
                 }
             };
-            block.push(Node { line, statement });
+            self.push(&mut block, Node { line, statement })?;
         }
     }
 
@@ -178,7 +186,7 @@ impl<'s> Parser<'s> {
             let condition = self.expression()?;
             self.tag_end()?;
             let (block, end) = self.block(&["elif", "else", "endif"])?;
-            branches.push((condition, block));
+            self.push(&mut branches, (condition, block))?;
             match end {
                 "elif" => {}
                 "else" => {
@@ -236,7 +244,8 @@ impl<'s> Parser<'s> {
         }
         let mut names = Vec::from([first]);
         while self.take_operator(",") {
-            names.push(self.name()?);
+            let name = self.name()?;
+            self.push(&mut names, name)?;
         }
         Ok(Target::Names(names))
     }
@@ -249,7 +258,8 @@ impl<'s> Parser<'s> {
         }
         let mut items = Vec::from([first]);
         while self.take_operator(",") && self.peek() != TokenKind::TagEnd {
-            items.push(self.expression()?);
+            let item = self.expression()?;
+            self.push(&mut items, item)?;
         }
         Ok(Expression::List(items))
     }
@@ -264,11 +274,13 @@ impl<'s> Parser<'s> {
             }
             let parameter = self.name()?;
             let default = if self.take_operator("=") { Some(self.expression()?) } else { None };
-            parameters.push((parameter, default));
+            self.push(&mut parameters, (parameter, default))?;
         }
         self.tag_end()?;
         let body = self.body("endmacro")?;
-        self.macros.push(Macro { name, parameters, body });
+        let mut macros = core::mem::take(&mut self.macros);
+        self.push(&mut macros, Macro { name, parameters, body })?;
+        self.macros = macros;
         Ok(Statement::Macro(self.macros.len() - 1))
     }
 }

@@ -54,11 +54,11 @@ impl<'s> Machine<'_, 's> {
             }
             Statement::Capture { name, body } => {
                 let text = self.captured(|machine| machine.scoped(|machine| machine.run(body)).map(drop))?;
-                self.assign(name, text);
+                self.assign(name, text)?;
             }
             Statement::Macro(number) => {
                 if let Some(definition) = self.template.macros.get(*number) {
-                    self.assign(definition.name, Value::Macro(*number));
+                    self.assign(definition.name, Value::Macro(*number))?;
                 }
             }
             Statement::Group(block) => return self.run(block),
@@ -92,7 +92,7 @@ impl<'s> Machine<'_, 's> {
                 Ok(machine.evaluate(condition)?.is_true())
             })?;
             if is_kept {
-                kept.push(item);
+                self.memory.push(&mut kept, item)?;
             }
         }
         Ok(kept)
@@ -109,7 +109,7 @@ impl<'s> Machine<'_, 's> {
                 next: neighbour(index0.checked_add(1)).unwrap_or(Value::Undefined),
             };
             let flow = self.scoped(|machine| {
-                machine.assign("loop", Value::Loop(Rc::new(state)));
+                machine.assign("loop", Value::Loop(Rc::new(state)))?;
                 machine.bind(&statement.target, item.clone())?;
                 machine.run(&statement.body)
             })?;
@@ -123,11 +123,11 @@ impl<'s> Machine<'_, 's> {
     /// Assigns a value to a target.
     fn bind(&mut self, target: &Target<'s>, value: Value) -> Result<(), Problem> {
         match target {
-            Target::Name(name) => self.assign(name, value),
+            Target::Name(name) => self.assign(name, value)?,
             Target::Names(names) => match &value {
                 Value::List(list) if list.items.len() == names.len() => {
                     for (name, item) in names.iter().zip(&list.items) {
-                        self.assign(name, item.clone());
+                        self.assign(name, item.clone())?;
                     }
                 }
                 _ => return invalid("unpacking into several names", &value),
@@ -160,7 +160,7 @@ impl<'s> Machine<'_, 's> {
                 for (name, default) in &definition.parameters {
                     let given = positional.next().or_else(|| named.iter().find(|(own, _)| own == name).map(value_of));
                     let value = machine.parameter(given, default.as_ref())?;
-                    machine.assign(name, value);
+                    machine.assign(name, value)?;
                 }
                 machine.run(&definition.body).map(drop)
             })

@@ -49,7 +49,7 @@ fn messages_of(case: &Json) -> Vec<Message<'_>> {
 }
 
 fn rendered(source: &str) -> Result<String, TemplateError> {
-    render(source, &HELLO, "<s>", "</s>", true)
+    render(source, &HELLO, "<s>", "</s>", true, Memory::endless())
 }
 
 fn problem(source: &str) -> Problem {
@@ -67,7 +67,7 @@ fn templates_render_as_in_jinja() {
     for case in &cases {
         let source = case["template"].as_str().unwrap();
         let add_generation_prompt = case["add_generation_prompt"].as_bool().unwrap();
-        let rendered = render(source, &messages_of(case), "<s>", "</s>", add_generation_prompt);
+        let rendered = render(source, &messages_of(case), "<s>", "</s>", add_generation_prompt, Memory::endless());
         assert_eq!(rendered.as_deref(), Ok(case["expected"].as_str().unwrap()), "{}: {source}", case["name"]);
     }
 }
@@ -79,7 +79,7 @@ fn prompts_are_those_of_llama_cpp() {
         let chats: Vec<&Json> = cases.iter().filter(|case| case["messages"].is_array()).collect();
         assert!(chats.len() >= 5, "{name}");
         for case in chats {
-            let rendered = render(source, &messages_of(case), "<s>", "</s>", true);
+            let rendered = render(source, &messages_of(case), "<s>", "</s>", true, Memory::endless());
             assert_eq!(rendered.as_deref(), Ok(case["templated"].as_str().unwrap()), "{name}: {}", case["name"]);
         }
     }
@@ -90,7 +90,10 @@ fn without_a_template_the_texts_are_continued_as_they_are() {
     assert_eq!(rendered(NONE).as_deref(), Ok("Hello"));
     let messages = [("system", "Be short."), ("user", "Hi"), ("assistant", "Yo"), ("user", "And")];
     let messages = messages.map(|(role, content)| Message { role, content });
-    assert_eq!(render(NONE, &messages, "<s>", "</s>", true).as_deref(), Ok("Be short.\nHi\nYo\nAnd"));
+    assert_eq!(
+        render(NONE, &messages, "<s>", "</s>", true, Memory::endless()).as_deref(),
+        Ok("Be short.\nHi\nYo\nAnd")
+    );
 }
 
 #[test]
@@ -106,7 +109,14 @@ fn every_template_that_has_a_name_renders_as_the_original_does_in_jinja() {
         assert_eq!(cases.len(), 6, "{name}");
         for case in cases {
             let add_generation_prompt = case["add_generation_prompt"].as_bool().unwrap();
-            let rendered = render(named(name).unwrap(), &messages_of(case), "<s>", "</s>", add_generation_prompt);
+            let rendered = render(
+                named(name).unwrap(),
+                &messages_of(case),
+                "<s>",
+                "</s>",
+                add_generation_prompt,
+                Memory::endless(),
+            );
             assert_eq!(rendered.as_deref(), Ok(case["expected"].as_str().unwrap()), "{name}");
         }
     }

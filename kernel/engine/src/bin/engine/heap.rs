@@ -39,6 +39,12 @@ impl ArenaHeap {
         self.0.lock().heap.size() as u64
     }
 
+    /// Bytes that can still be taken, in pieces.
+    pub fn left(&self) -> usize {
+        let state = self.0.lock();
+        state.limit_bytes.saturating_sub(state.heap.used())
+    }
+
     /// From now on the heap ends at `bytes` from the start of the arena.
     pub fn limit_to(&self, bytes: u64) {
         self.0.lock().limit_bytes = usize::try_from(bytes).unwrap_or(0);

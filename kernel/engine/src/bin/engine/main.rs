@@ -16,7 +16,7 @@ use barellama_engine::interleave;
 use barellama_engine::kernels::Interleaving;
 use barellama_engine::machine::Machine;
 use barellama_engine::prepare::{self, Prepared, area};
-use barellama_engine::serve;
+use barellama_engine::{serve, template};
 
 use crate::calls::Syscalls;
 use crate::heap::HEAP;
@@ -59,12 +59,13 @@ fn prepared<'m>(boot: &BootInfo, memory: &'m Memory) -> Result<Prepared<'m>, all
         memory.with_model_file(|file| interleave::interleave_weights(&crew, order, file))?;
     }
     let file = memory.model_file();
-    let prepared = prepare::prepare(&Syscalls, boot, file, Arithmetic::Product, layout, &heap_bytes)?;
+    let mut prepared = prepare::prepare(&Syscalls, boot, file, Arithmetic::Product, layout, &heap_bytes)?;
     if boot.model_is_sealed {
         prepare::check_sealed(&prepared, memory.sealed_descriptor())?;
     } else {
         memory.with_descriptor(|descriptor| prepare::seal(&Syscalls, &prepared, descriptor))?;
     }
+    prepared.memory = template::Memory::new(|| HEAP.left());
     Ok(prepared)
 }
 
