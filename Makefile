@@ -81,7 +81,7 @@ BARE_CLIPPY := $(BARE_ENV) PATH="$(dir $(BARE_CARGO)):$$PATH" $(BARE_CARGO) clip
 .PHONY: help setup bench build engine kernel host image card run test test-host test-qemu test-inspector check clean model \
 	model-tinyllama test-tinyllama fit \
 	check-format check-lints check-dependencies check-kernel check-reproducible attacker attack-image \
-	twins twins-image test-fuzz fuzz sanitize check-broken-files
+	twins twins-image test-fuzz fuzz sanitize sanitize-arm check-broken-files
 
 help: ## this table
 	@echo "make TARGET [MODEL=file.gguf] [FAST=1] [CARD_SIZE=256M] [FIRMWARE=dir|debian] [QEMU_ARGS=...]"
@@ -193,6 +193,9 @@ fuzz: ## fuzzes one parser: make fuzz FUZZ_TARGET=template MINUTES=30
 
 sanitize: ## ggml's C under address and undefined-behaviour sanitizers: hostile blocks and model files, MINUTES each
 	@for target in blocks open_model request; do $(FUZZ) long $$target "$(MINUTES)" || exit 1; done
+
+sanitize-arm: ## the same for ggml's C for Arm, in QEMU's user mode, the kept blocks and 100 made-up ones of each type
+	@$(FUZZ) arm
 
 check-broken-files: ## takes every check of the GGUF reader out, one by one: a broken file must notice
 	@python3 scripts/broken_files.py $(HOST_CARGO)

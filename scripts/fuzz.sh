@@ -4,6 +4,8 @@
 #
 #   fuzz.sh short                 every target, a fixed number of runs (tests/fuzz/targets.txt); fails if one crashes
 #   fuzz.sh long TARGET MINUTES   one target; what it finds stays in .work/fuzz/TARGET
+#   fuzz.sh arm                   ggml's C for Arm over the inputs of `blocks`, with GCC's sanitizers, in QEMU's user mode; by hand: it needs
+#                                 gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, qemu-user and rustup's aarch64-unknown-linux-gnu
 #   fuzz.sh minimise TARGET       the fewest inputs of .work/fuzz/TARGET and the corpus that reach the same code become the corpus
 #
 # HOST_CARGO and TARGET_DIR come from the Makefile. JOBS: how many targets at once in `short`.
@@ -94,6 +96,20 @@ case ${1:-} in
         seeds "$2" "$KEPT/$2"
         fuzz "$2" -max_total_time=$((${3:-10} * 60)) -print_final_stats=1 "$KEPT/$2"
         ;;
+    arm)
+        for tool in aarch64-linux-gnu-gcc qemu-aarch64; do
+            command -v $tool >/dev/null || { echo "fuzz: $tool is missing (Debian: gcc-aarch64-linux-gnu, libc6-dev-arm64-cross," \
+                "qemu-user)" >&2; exit 1; }
+        done
+        export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+        export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-Clink-arg=-lasan -Clink-arg=-lubsan"
+        # Its allocator has to come before the C library's, whatever the order in which rustc links.
+        export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu -E LD_PRELOAD=libasan.so.8"
+        export BARELLAMA_CLANG=aarch64-linux-gnu-gcc BARELLAMA_SANITIZE=address,undefined
+        # shellcheck disable=SC2086
+        (cd "$HERE" && CARGO_TARGET_DIR=$TARGET_DIR $HOST_CARGO test --quiet ${LOCKED:-} --target aarch64-unknown-linux-gnu \
+            -p barellama-ggml-sys)
+        ;;
     minimise)
         build
         new=$(mktemp -d)
@@ -103,7 +119,7 @@ case ${1:-} in
         mv "$new" "$FUZZ/corpus/$2"
         ;;
     *)
-        sed -n 's/^# \{0,1\}//p' "$0" | sed -n '2,9p'
+        sed -n 's/^# \{0,1\}//p' "$0" | sed -n '2,11p'
         exit 2
         ;;
 esac
