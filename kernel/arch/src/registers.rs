@@ -1,7 +1,7 @@
 //! System registers that reports show.
 
 use aarch64_cpu::registers::{
-    CNTFRQ_EL0, CPACR_EL1, ID_AA64ISAR0_EL1, ID_AA64MMFR1_EL1, ID_AA64PFR0_EL1, MIDR_EL1, MPIDR_EL1, Readable,
+    CNTFRQ_EL0, CPACR_EL1, ELR_EL1, ID_AA64ISAR0_EL1, ID_AA64MMFR1_EL1, ID_AA64PFR0_EL1, MIDR_EL1, MPIDR_EL1, Readable,
     SCTLR_EL1,
 };
 
@@ -72,6 +72,12 @@ pub fn protection() -> Protection {
     }
     let pan = privileged_access_never();
     Protection { sctlr: SCTLR_EL1.get(), cntkctl, cpacr: CPACR_EL1.get(), mdscr, pmuserenr, pan }
+}
+
+/// ELR_EL1: in an interrupt handler, the instruction that was interrupted.
+#[must_use]
+pub fn interrupted_at() -> u64 {
+    ELR_EL1.get()
 }
 
 /// CNTFRQ_EL0: the counter's frequency in Hz, as the firmware set it.

@@ -22,7 +22,6 @@ use crate::platform::{Clock, Machine, PhysicalRange};
 use crate::requests::RequestTable;
 use crate::serial::{self, SerialWriter};
 use crate::verification::Verification;
-use crate::watchdog::Feeder;
 use crate::{heap, interrupt, last_run, logging, protection};
 
 /// How long the other cores have to come up.
@@ -41,8 +40,10 @@ enum NoEngine {
 
 /// Takes the machine over; never returns. Called once on core 0, with the final tables in use and interrupts masked.
 pub fn start(machine: Machine, facts: &BootFacts) -> ! {
+    let watchdog = machine.watchdog;
     let kernel = set_up(machine, facts);
     kernel.test_at_boot();
+    interrupt::watch(watchdog, kernel.facts.cores);
     kernel.run()
 }
 
@@ -85,7 +86,6 @@ fn set_up(mut machine: Machine, facts: &BootFacts) -> &'static mut Kernel {
         mcp: Mcp::new(),
         autorun: Autorun::new(),
         light,
-        watchdog: Feeder::new(machine.watchdog),
         next_check_ns: 0,
     });
     match problem {

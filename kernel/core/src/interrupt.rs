@@ -2,17 +2,24 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use barellama_arch::{exceptions, timer};
-use spin::Once;
+use barellama_abi::layout::CORES_MAX;
+use barellama_arch::{exceptions, interrupts, registers, timer};
+use spin::{Mutex, Once};
 
-use crate::platform::{Interrupt, InterruptController};
+use crate::engine::team::TEAM;
+use crate::liveness::Liveness;
+use crate::platform::{Interrupt, InterruptController, Watchdog};
 use crate::serial;
+use crate::watchdog::Feeder;
 
 /// Distance between two timer interrupts of a core: the resolution of deadlines.
 pub const TICK_NS: u64 = 50_000_000;
 
 static CONTROLLER: Once<&'static dyn InterruptController> = Once::new();
 static TIMER: AtomicU64 = AtomicU64::new(0);
+/// Whether loop and timers go on.
+pub static LIVENESS: Liveness<CORES_MAX> = Liveness::new();
+static FEEDER: Mutex<Feeder<CORES_MAX>> = Mutex::new(Feeder::new(None));
 static UNEXPECTED: AtomicU64 = AtomicU64::new(0);
 
 /// Sets up the controller and core 0; interrupts stay masked.
@@ -21,6 +28,16 @@ pub fn start(controller: &'static dyn InterruptController) {
     controller.start();
     exceptions::set_interrupt_handler(handle);
     start_core(0);
+}
+
+/// The kernel's loop begins on core 0: it and the timers of all cores are watched from now on, and the watchdog is fed.
+pub fn watch(watchdog: Option<&'static dyn Watchdog>, cores: usize) {
+    {
+        // Masked: this core's timer must not find the lock taken.
+        let _masked = interrupts::mask();
+        *FEEDER.lock() = Feeder::new(watchdog);
+    }
+    LIVENESS.start(cores);
 }
 
 /// Sets up this core: its interrupts and its tick.
@@ -56,6 +73,7 @@ fn handle(core: usize) {
         Interrupt::Timer => {
             TIMER.fetch_add(u64::from(core == 0), Ordering::Relaxed);
             timer::arm_ns(TICK_NS);
+            tick(core);
         }
         Interrupt::Console => {
             if let Some(serial) = serial::get() {
@@ -69,4 +87,18 @@ fn handle(core: usize) {
         }
     }
     controller.end(token);
+}
+
+/// What every core looks at when its timer interrupts it: deadlines of the engine, and whether the kernel goes on.
+fn tick(core: usize) {
+    let now_ns = timer::now_ns();
+    TEAM.check_due(core, now_ns);
+    if let Some(stall) = LIVENESS.tick(core, registers::interrupted_at(), now_ns) {
+        // Once: the others would find the same.
+        LIVENESS.stop();
+        panic!("{stall}; the timers interrupted the cores last at {:x?}", LIVENESS.interrupted_at());
+    }
+    if core == 0 {
+        FEEDER.lock().feed(LIVENESS.counts(), now_ns);
+    }
 }

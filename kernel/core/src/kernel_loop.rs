@@ -20,7 +20,6 @@ use crate::mcp::Mcp;
 use crate::requests::RequestTable;
 use crate::serial::Serial;
 use crate::verification::Verification;
-use crate::watchdog::Feeder;
 
 /// Everything that the loop works on. It lives on core 0 alone, so nothing in it is locked.
 pub struct Kernel {
@@ -46,8 +45,6 @@ pub struct Kernel {
     pub mcp: Mcp,
     /// The activity LED.
     pub light: Light,
-    /// The watchdog.
-    pub watchdog: Feeder,
     /// When deadlines are looked at next, in nanoseconds since start.
     pub next_check_ns: u64,
 }
@@ -62,6 +59,7 @@ impl Kernel {
     /// Never returns.
     pub fn run(&mut self) -> ! {
         loop {
+            interrupt::LIVENESS.beat();
             let mut has_worked = self.read_serial();
             has_worked |= self.step_loading();
             has_worked |= self.follow_engine();
@@ -92,14 +90,13 @@ impl Kernel {
         has_worked
     }
 
-    /// Watchdog, deadlines, the light: what is looked at now and then.
+    /// Deadlines and the light: what is looked at now and then.
     fn check_time(&mut self) {
         let now_ns = timer::now_ns();
         if now_ns < self.next_check_ns {
             return;
         }
         self.next_check_ns = now_ns + CHECK_NS;
-        self.watchdog.feed(now_ns);
         self.check_deadlines(now_ns);
         self.light.show(self.light_signal(), now_ns);
     }

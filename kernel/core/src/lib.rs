@@ -4,7 +4,7 @@
 //! - [`boot`]: from the recognised board to the prompt.
 //! - [`kernel_loop`]: the one loop of core 0, with [`loading`], [`console`], [`mcp`], [`serving`], [`lifecycle`] and [`autorun`] as its parts.
 //! - [`engine`]: the program at EL0 as the kernel sees it; [`integrity`]: whether it left the kernel as it was.
-//! - [`memory_plan`], [`payload`], [`requests`], [`call_budget`], [`rate`], [`symbols`], [`log_ring`], [`led`], [`facts`]: pure, tested on the PC.
+//! - [`memory_plan`], [`payload`], [`requests`], [`call_budget`], [`rate`], [`symbols`], [`log_ring`], [`liveness`], [`watchdog`], [`led`], [`facts`]: pure, tested on the PC.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -34,6 +34,7 @@ pub mod last_run;
 pub mod led;
 #[cfg(target_os = "none")]
 pub mod lifecycle;
+pub mod liveness;
 #[cfg(target_os = "none")]
 pub mod loading;
 pub mod log_ring;

@@ -1,7 +1,6 @@
 //! The engine's life: started with a model, stopped by a fault or a deadline, restarted with the model still in memory.
 
 use barellama_abi::boot_info::BootInfo;
-use barellama_abi::fault::FaultKind;
 use barellama_abi::layout::Region;
 use barellama_abi::outcome::{Outcome, StopReason};
 use barellama_arch::{mmu, registers, timer};
@@ -9,7 +8,7 @@ use barellama_shell::report::{self, Consequence, FaultFacts, Registers};
 use heapless::Deque;
 
 use crate::call_budget;
-use crate::engine::main_thread::{MainThread, State};
+use crate::engine::main_thread::MainThread;
 use crate::engine::memory::{EngineMemory, ModelMapping};
 use crate::engine::team::{CapturedFault, TEAM};
 use crate::engine::{backtrace, calls};
@@ -18,7 +17,7 @@ use crate::interrupt;
 use crate::kernel_loop::Kernel;
 use crate::led::Signal;
 use crate::payload;
-use crate::requests::Overdue;
+use crate::requests::{Due, Overdue};
 
 /// How far the engine is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -237,13 +236,12 @@ impl Kernel {
             return false;
         }
         let Some(mut fault) = TEAM.take_fault() else { return false };
-        if fault.report.kind.is_deadline()
-            && let Some(context) = TEAM.left_context(fault.report.core as usize)
-        {
-            // What a late worker was at is known now that it left.
-            fault.report.elr_el1 = context.pc;
-            fault.report.region = Region::of(context.pc);
-            fault.context = context;
+        if fault.report.kind.is_deadline() {
+            // What the late core was at is known now that it left.
+            let left = TEAM.left_context(fault.report.core as usize);
+            fault.context = left.unwrap_or_else(|| self.engine.main.context().clone());
+            fault.report.elr_el1 = fault.context.pc;
+            fault.report.region = Region::of(fault.context.pc);
         }
         if fault.report.request_id == 0 {
             // Cores 1 to 3 do not know the requests: the table is core 0's.
@@ -283,23 +281,17 @@ impl Kernel {
         let budget_ns = self.engine.step_budget_ns(self.console.settings.step_deadline_ms);
         let expired = self.requests.expire(now_ns);
         self.write_controls(expired);
-        let is_prepare_late = self.engine.life == Life::Preparing
-            && now_ns.saturating_sub(self.engine.prepare_progress_ns) > budget_ns.max(STEP_BUDGET_UNMEASURED_NS);
-        let late = self.requests.overdue(now_ns, budget_ns);
-        let (kind, request_id) = match late {
-            Some((entry, Overdue::Step)) => (FaultKind::StepDeadline, entry.id),
-            Some((entry, Overdue::Request)) => (FaultKind::RequestDeadline, entry.id),
-            None if is_prepare_late => (FaultKind::StepDeadline, 0),
-            None => return,
+        let due = if self.engine.life == Life::Preparing {
+            let since_ns = self.engine.prepare_progress_ns;
+            let at_ns = since_ns.saturating_add(budget_ns.max(STEP_BUDGET_UNMEASURED_NS));
+            Some(Due { at_ns, id: 0, why: Overdue::Step })
+        } else {
+            self.requests.next_due(budget_ns)
         };
-        let is_main_busy = matches!(self.engine.main.state(), State::Runnable);
-        TEAM.note_parked(0, !is_main_busy);
-        TEAM.raise_late(self.late_core(), kind, self.engine.main.context(), request_id);
-    }
-
-    /// The core that the others wait for: the first one that does not sleep in a call. Core 0 if none stands out.
-    fn late_core(&self) -> usize {
-        (0..self.engine.cores).find(|core| !TEAM.is_parked(*core)).unwrap_or(0)
+        TEAM.expect_by(due);
+        if let Some(due) = due.filter(|due| now_ns > due.at_ns) {
+            TEAM.raise_late(0, due);
+        }
     }
 
     /// Writes the control words of the slots that were asked to stop.
@@ -349,6 +341,9 @@ impl Kernel {
         let main_pc = self.engine.main.context().pc;
         let symbols = mmu::payload().and_then(payload::symbols);
         self.print(|out| {
+            if let Some(core) = TEAM.noticed_by() {
+                write!(out, "    noticed by the timer of core {core}\r\n")?;
+            }
             for core in 0..cores {
                 let pc = TEAM.left_context(core).map_or(main_pc, |context| context.pc);
                 let state = if TEAM.is_parked(core) { "parked" } else { "running" };

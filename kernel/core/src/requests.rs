@@ -67,6 +67,17 @@ pub enum Overdue {
     Request,
 }
 
+/// When the engine has to be stopped, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// It is late after this, in nanoseconds since start.
+    pub at_ns: u64,
+    /// The request that is late; 0 is the preparation of the model.
+    pub id: u32,
+    /// What is late.
+    pub why: Overdue,
+}
+
 /// All slots.
 #[derive(Debug, Default)]
 pub struct RequestTable {
@@ -193,20 +204,23 @@ impl RequestTable {
         })
     }
 
-    /// The first request for whose sake the engine has to be stopped, and why.
+    /// The request for whose sake the engine has to be stopped, and why.
     #[must_use]
-    pub fn overdue(&self, now_ns: u64, step_budget_ns: u64) -> Option<(Entry, Overdue)> {
-        let active = self.entries().map(|(_, entry)| *entry).filter(|entry| entry.stage == Stage::Active);
-        active.into_iter().find_map(|entry| {
-            let is_late = |since_ns: u64| now_ns.saturating_sub(since_ns) > step_budget_ns;
-            if is_late(entry.progress_ns) {
-                Some((entry, Overdue::Step))
-            } else if entry.control != control::RUN && is_late(entry.stop_asked_ns) {
-                Some((entry, Overdue::Request))
-            } else {
-                None
-            }
-        })
+    pub fn overdue(&self, now_ns: u64, step_budget_ns: u64) -> Option<Due> {
+        self.next_due(step_budget_ns).filter(|due| now_ns > due.at_ns)
+    }
+
+    /// The first moment after which the engine has to be stopped unless it does something before: its next step, or the end of a
+    /// request that was asked to stop or will be by its deadline.
+    #[must_use]
+    pub fn next_due(&self, step_budget_ns: u64) -> Option<Due> {
+        let active = self.entries().map(|(_, entry)| entry).filter(|entry| entry.stage == Stage::Active);
+        let dues = active.flat_map(|entry| {
+            let due = |since_ns: u64, why| Due { at_ns: since_ns.saturating_add(step_budget_ns), id: entry.id, why };
+            let end_ns = if entry.control == control::RUN { entry.deadline_ns } else { Some(entry.stop_asked_ns) };
+            [Some(due(entry.progress_ns, Overdue::Step)), end_ns.map(|at_ns| due(at_ns, Overdue::Request))]
+        });
+        dues.flatten().min_by_key(|due| due.at_ns)
     }
 
     /// Whether there is no request at all.
@@ -299,12 +313,26 @@ mod tests {
         assert_eq!(table.overdue(1_000, 10), None);
         table.take_queued(1_000);
         assert_eq!(table.overdue(1_010, 10), None);
-        assert!(matches!(table.overdue(1_011, 10), Some((entry, Overdue::Step)) if entry.id == id));
+        assert_eq!(table.overdue(1_011, 10), Some(Due { at_ns: 1_010, id, why: Overdue::Step }));
         assert_eq!(table.cancel(Origin::Conversation, 1_012), first_of_all());
         assert_eq!(table.cancel(Origin::Conversation, 1_013), [false; REQUEST_SLOTS]);
         table.note_progress(id, 1_020);
         assert_eq!(table.overdue(1_022, 10), None);
-        assert!(matches!(table.overdue(1_023, 10), Some((_, Overdue::Request))));
+        assert_eq!(table.overdue(1_023, 10), Some(Due { at_ns: 1_022, id, why: Overdue::Request }));
+    }
+
+    #[test]
+    fn a_deadline_that_nobody_hands_on_is_due_all_the_same() {
+        let mut table = RequestTable::new();
+        let (slot, id) = table.free_slot().unwrap();
+        table.submit(slot, id, Origin::Command, 64, Some(50));
+        assert_eq!(table.next_due(10), None, "the engine does not have it");
+        table.take_queued(20);
+        assert_eq!(table.next_due(10), Some(Due { at_ns: 30, id, why: Overdue::Step }));
+        table.note_progress(id, 55);
+        assert_eq!(table.next_due(10), Some(Due { at_ns: 60, id, why: Overdue::Request }));
+        table.expire(52);
+        assert_eq!(table.next_due(10), Some(Due { at_ns: 62, id, why: Overdue::Request }));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use barellama_arch::{interrupts, timer};
 use heapless::Deque;
 use spin::{Mutex, Once};
 
+use crate::interrupt::LIVENESS;
 use crate::platform::{Console, ReceivedByte};
 use crate::response::Response;
 
@@ -113,6 +114,8 @@ impl Serial {
                 count
             });
             rest = &rest[count..];
+            // The wire is slow, not the loop.
+            LIVENESS.beat();
         }
     }
 
@@ -146,7 +149,9 @@ impl Serial {
         while self.with_rings(|rings| {
             self.refill(rings);
             !rings.transmit.is_empty()
-        }) {}
+        }) {
+            LIVENESS.beat();
+        }
         self.console.flush();
     }
 

@@ -8,6 +8,7 @@ use barellama_arch::timer;
 use crate::call_budget;
 use crate::engine::calls::{self, Arguments};
 use crate::engine::main_thread::State;
+use crate::engine::team::TEAM;
 use crate::integrity::Sums;
 use crate::kernel_loop::Kernel;
 use crate::lifecycle::Life;
@@ -148,6 +149,7 @@ impl Kernel {
         let entry = self.requests.finish(id).ok_or(CallError::UnknownRequest)?;
         if self.requests.is_empty() {
             calls::BUDGET.set(call_budget::IDLE_UNITS);
+            TEAM.expect_by(None);
         }
         self.end_request(&entry, &outcome);
         Ok(0)

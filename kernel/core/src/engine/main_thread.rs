@@ -53,6 +53,7 @@ impl MainThread {
         user::reset_vector_state();
         self.context = worker::first_context(0);
         self.state = State::Runnable;
+        TEAM.note_parked(0, false);
     }
 
     /// Takes the thread out of the engine.
@@ -68,6 +69,7 @@ impl MainThread {
     /// Lets it wait.
     pub fn wait(&mut self, state: State) {
         self.state = state;
+        TEAM.note_parked(0, true);
     }
 
     /// Its registers.
@@ -82,6 +84,7 @@ impl MainThread {
         }
         calls::answer(0, &mut self.context, result.map(|(first, _)| first));
         self.state = State::Runnable;
+        TEAM.note_parked(0, false);
     }
 
     /// Runs it until it leaves EL0.

@@ -2,19 +2,26 @@
 //!
 //! Core 0 starts and stops the engine; cores 1 to 3 follow. A core that faults asks for the stop itself.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use barellama_abi::fault::{FaultKind, FaultReport};
 use barellama_abi::layout::{CORES_MAX, Region};
+use barellama_arch::interrupts;
 use barellama_arch::syndrome::{self, Syndrome};
 use barellama_arch::user::UserContext;
 use spin::Mutex;
 
 use super::wake_flags::WakeFlags;
 use crate::interrupt;
+use crate::requests::{Due, Overdue};
 
 /// The one team.
 pub static TEAM: Team = Team::new();
+
+/// How long after a deadline the timers wait for core 0, whose loop looks more often and knows of the latest progress: two ticks.
+const GRACE_NS: u64 = 2 * interrupt::TICK_NS;
+/// No core's timer noticed a deadline: the kernel's loop did.
+const NOBODY: usize = usize::MAX;
 
 /// A fault with the registers of the core that met it.
 #[derive(Clone, Debug)]
@@ -40,6 +47,10 @@ pub struct Team {
     /// The registers of cores 1 to 3 when they left the engine because of the stop.
     left: [Mutex<Option<UserContext>>; CORES_MAX],
     fault: Mutex<Option<CapturedFault>>,
+    /// The deadline that comes next, for the timers of all cores.
+    due: Mutex<Option<Due>>,
+    /// The core whose timer noticed that it had passed.
+    noticed_by: AtomicUsize,
 }
 
 impl Team {
@@ -55,6 +66,8 @@ impl Team {
             is_parked: [const { AtomicBool::new(false) }; CORES_MAX],
             left: [const { Mutex::new(None) }; CORES_MAX],
             fault: Mutex::new(None),
+            due: Mutex::new(None),
+            noticed_by: AtomicUsize::new(NOBODY),
         }
     }
 
@@ -69,7 +82,9 @@ impl Team {
         for core in 1..cores.min(CORES_MAX) {
             self.is_idle[core].store(false, Ordering::Relaxed);
         }
-        *self.fault.lock() = None;
+        self.with(&self.fault, |fault| *fault = None);
+        self.expect_by(None);
+        self.noticed_by.store(NOBODY, Ordering::Relaxed);
         self.entry.store(entry, Ordering::Relaxed);
         self.cores.store(u32::try_from(cores).unwrap_or(1), Ordering::Relaxed);
         self.is_stopping.store(false, Ordering::Relaxed);
@@ -91,6 +106,7 @@ impl Team {
 
     /// Ends a stop that no start follows: all cores are idle and stay so.
     pub fn settle(&self) {
+        self.expect_by(None);
         self.is_stopping.store(false, Ordering::Release);
     }
 
@@ -130,12 +146,12 @@ impl Team {
         self.last_pc[core].load(Ordering::Relaxed)
     }
 
-    /// Notes that a worker sleeps in `park`, or does not any more.
+    /// Notes that a core waits in a call, or does not any more.
     pub fn note_parked(&self, core: usize, is_parked: bool) {
         self.is_parked[core].store(is_parked, Ordering::Relaxed);
     }
 
-    /// Whether a worker sleeps in `park`.
+    /// Whether a core waits in a call.
     pub fn is_parked(&self, core: usize) -> bool {
         self.is_parked[core].load(Ordering::Relaxed)
     }
@@ -180,19 +196,50 @@ impl Team {
         self.raise_report(core, report, context);
     }
 
-    /// Notes a deadline that `culprit` missed and asks for the stop. Core 0, with its own registers for the time being.
-    pub fn raise_late(&self, culprit: usize, kind: FaultKind, context: &UserContext, request_id: u32) {
-        let elr_el1 = if culprit == 0 { context.pc } else { self.last_pc(culprit) };
+    /// Tells the timers of all cores which deadline comes next, if any.
+    pub fn expect_by(&self, due: Option<Due>) {
+        self.with(&self.due, |place| *place = due);
+    }
+
+    /// Stops the engine if the next deadline passed and core 0 did not see to it. Called by the timer of every core, interrupts masked.
+    pub fn check_due(&self, core: usize, now_ns: u64) {
+        // Taken: core 0 is just seeing to it.
+        let due = self.due.try_lock().and_then(|due| *due);
+        let Some(due) = due.filter(|due| now_ns > due.at_ns.saturating_add(GRACE_NS)) else { return };
+        if !self.is_stopping() {
+            self.noticed_by.store(core, Ordering::Relaxed);
+            self.raise_late(core, due);
+        }
+    }
+
+    /// The core whose timer noticed the last deadline; `None` if it was the kernel's loop.
+    pub fn noticed_by(&self) -> Option<usize> {
+        Some(self.noticed_by.load(Ordering::Relaxed)).filter(|core| *core != NOBODY)
+    }
+
+    /// Notes that a deadline was missed and asks for the stop. The culprit's registers are known when it left the engine.
+    pub fn raise_late(&self, from: usize, due: Due) {
+        let culprit = self.late_core();
+        let elr_el1 = self.last_pc(culprit);
         let report = FaultReport {
-            kind,
+            kind: match due.why {
+                Overdue::Step => FaultKind::StepDeadline,
+                Overdue::Request => FaultKind::RequestDeadline,
+            },
             core: culprit as u32,
             esr_el1: 0,
             far_el1: 0,
             elr_el1,
             region: Region::of(elr_el1),
-            request_id,
+            request_id: due.id,
         };
-        self.raise_report(0, report, context);
+        self.raise_report(from, report, &UserContext::default());
+    }
+
+    /// The core that the others wait for: the first one that does not sleep in a call. Core 0 if none stands out.
+    fn late_core(&self) -> usize {
+        let cores = self.cores.load(Ordering::Relaxed) as usize;
+        (0..cores).find(|core| !self.is_parked(*core)).unwrap_or(0)
     }
 
     /// Notes a call that is a fault and asks for the stop. The first one counts.
@@ -211,16 +258,20 @@ impl Team {
 
     /// The fault for which the engine was stopped.
     pub fn take_fault(&self) -> Option<CapturedFault> {
-        self.fault.lock().take()
+        self.with(&self.fault, Option::take)
     }
 
     fn raise_report(&self, from: usize, report: FaultReport, context: &UserContext) {
-        let mut first = self.fault.lock();
-        if first.is_none() {
-            *first = Some(CapturedFault { report, context: context.clone() });
-        }
-        drop(first);
+        self.with(&self.fault, |first| {
+            first.get_or_insert_with(|| CapturedFault { report, context: context.clone() });
+        });
         self.stop(from);
+    }
+
+    /// Masked, so that this core's timer does not find the lock taken.
+    fn with<T, R>(&self, place: &Mutex<T>, work: impl FnOnce(&mut T) -> R) -> R {
+        let _masked = interrupts::mask();
+        work(&mut place.lock())
     }
 }
 
