@@ -1,5 +1,5 @@
 //! What the kernel leaves for its next run: memory that neither the firmware's loader nor the boot code writes, so that a warm reset
-//! keeps it. A record says how the last run ended.
+//! keeps it. A record says how the last run ended, if by a fault of the kernel; its log is kept in [`crate::kept_log`].
 //!
 //! RAM usually survives the watchdog's reset (the firmware's overlay `ramoops` relies on that); what did not is seen by the magic and
 //! the checksum. One core writes: the one that reports the kernel's fault.
@@ -9,7 +9,7 @@ use crate::checksum::Checksum;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// The most bytes of a record.
-pub const RECORD_BYTES_MAX: usize = 24 << 10;
+pub const RECORD_BYTES_MAX: usize = 7 << 10;
 const MAGIC: u64 = u64::from_le_bytes(*b"LASTRUN1");
 
 #[repr(C, align(4096))]

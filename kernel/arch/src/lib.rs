@@ -18,6 +18,7 @@
 
 pub mod boot;
 pub mod checksum;
+pub mod kept_log;
 pub mod page_table;
 pub mod pool;
 pub mod syndrome;

@@ -6,6 +6,7 @@ use barellama_shell::autorun::{self, Answer};
 use static_cell::ConstStaticCell;
 
 use crate::kernel_loop::Kernel;
+use crate::last_run;
 use crate::requests::Origin;
 
 /// The largest file of prompts.
@@ -153,6 +154,7 @@ impl Kernel {
 
     fn halt(&mut self, status: u32) {
         self.serial.flush();
+        last_run::end_as_asked();
         self.facts.power.halt(status);
     }
 }

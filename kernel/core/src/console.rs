@@ -17,6 +17,7 @@ use static_cell::ConstStaticCell;
 use crate::call_budget;
 use crate::engine::calls;
 use crate::kernel_loop::Kernel;
+use crate::last_run;
 use crate::lifecycle::Life;
 use crate::loading::Asker;
 use crate::logging;
@@ -598,6 +599,7 @@ impl Kernel {
     fn reboot(&mut self) {
         self.print(|out| out.write_str("Rebooting.\r\n"));
         self.serial.flush();
+        last_run::end_as_asked();
         self.facts.power.reboot();
     }
 

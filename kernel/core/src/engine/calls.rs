@@ -11,6 +11,7 @@ use spin::Mutex;
 
 use super::team::TEAM;
 use crate::call_budget::Budget;
+use crate::logging::ENGINE;
 use crate::rate::{RateLimit, Verdict};
 
 /// What the engine may still ask for.
@@ -62,7 +63,7 @@ fn note_refusal(core: usize, context: &UserContext, error: CallError) {
     REFUSED.fetch_add(1, Ordering::Relaxed);
     if let Verdict::Log { dropped } = judge(&REFUSALS) {
         let call = Call::from_number(context.x[8]).map_or("", Call::name);
-        log::warn!("call refused: {call} on core {core} at {:#x}: {error:?}; {dropped} before it", context.pc);
+        log::warn!(target: ENGINE, "call refused: {call} on core {core} at {:#x}: {error:?}; {dropped} before it", context.pc);
     }
 }
 
@@ -100,8 +101,10 @@ pub fn log(core: usize, arguments: &Arguments) -> Result<u64, CallError> {
         Err(error) => core::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
     };
     match judge(&LOG_LINES) {
-        Verdict::Log { dropped: 0 } => log::log!(level, "engine core {core}: {text}"),
-        Verdict::Log { dropped } => log::log!(level, "engine core {core}: {text} ({dropped} lines before it dropped)"),
+        Verdict::Log { dropped: 0 } => log::log!(target: ENGINE, level, "engine core {core}: {text}"),
+        Verdict::Log { dropped } => {
+            log::log!(target: ENGINE, level, "engine core {core}: {text} ({dropped} lines before it dropped)");
+        }
         Verdict::Drop => {}
     }
     Ok(0)
