@@ -50,6 +50,13 @@ impl Debugger {
         self
     }
 
+    /// The program counter.
+    pub fn program_counter(&mut self) -> u64 {
+        let answer = self.command(&format!("p{REGISTER_PC:x}"));
+        let digits = u64::from_str_radix(&answer, 16).unwrap_or_else(|_| panic!("no program counter: {answer}"));
+        digits.swap_bytes()
+    }
+
     /// Sets the program counter.
     #[must_use]
     pub fn set_program_counter(self, address: u64) -> Self {
@@ -60,6 +67,12 @@ impl Debugger {
     #[must_use]
     pub fn set_stack_pointer(self, address: u64) -> Self {
         self.set_register(REGISTER_SP, address)
+    }
+
+    /// Sets one of the registers `x0` to `x30`.
+    #[must_use]
+    pub fn set_general(self, number: u32, value: u64) -> Self {
+        self.set_register(number, value)
     }
 
     /// Reads a byte.
@@ -74,6 +87,17 @@ impl Debugger {
         let answer = self.command(&format!("M{address:x},1:{value:02x}"));
         assert_eq!(answer, "OK", "{address:#x} cannot be written");
         self
+    }
+
+    /// Writes an instruction, or four other bytes.
+    #[must_use]
+    pub fn write_word(self, address: u64, value: u32) -> Self {
+        (address..).zip(value.to_le_bytes()).fold(self, |debugger, (address, byte)| debugger.write(address, byte))
+    }
+
+    /// Reads four bytes.
+    pub fn read_word(&mut self, address: u64) -> u32 {
+        u32::from_le_bytes(std::array::from_fn(|index| self.read(address + index as u64)))
     }
 
     /// Lets the machine run on.

@@ -16,12 +16,18 @@ use barellama_tests::{Machine, artifacts};
 /// A group of attacks takes a minute; a machine that does not answer any more ends its test.
 const TIME_LIMIT: Duration = Duration::from_secs(400);
 
+/// The console keeps a limited number of messages: after so many attacks they are forgotten.
+const MESSAGES_KEPT: usize = 8;
+/// Longest step while the attacks are made, unless they need another one.
+const STEP_DEADLINE: &str = "/set step_deadline_ms 2000";
+
 /// A machine with the attacker in it, and the table of what was seen.
 struct Victim {
     machine: Machine,
     memory_map: String,
     integrity: String,
     rows: String,
+    suffered: usize,
 }
 
 impl Victim {
@@ -31,12 +37,12 @@ impl Victim {
         let setup = setup.image(artifacts::attack_image()).placed_model(&model).time_limit(TIME_LIMIT);
         let mut machine = setup.boot();
         machine.expect_ready();
-        machine.ask("/set step_deadline_ms 2000");
+        machine.ask(STEP_DEADLINE);
         machine.ask("/set max_tokens 16");
         let memory_map = machine.ask("/mem");
         let integrity = status_line(&mut machine, "integrity");
         assert!(integrity.contains("unchanged"), "{integrity}");
-        Self { machine, memory_map, integrity, rows: String::new() }
+        Self { machine, memory_map, integrity, rows: String::new(), suffered: 0 }
     }
 
     /// Makes an attack and checks everything that has to hold afterwards.
@@ -46,13 +52,19 @@ impl Victim {
         let seen = match attack.expected {
             Expected::Fault(kind, detail) => self.expect_fault(&line, kind, detail),
             Expected::Answer(text) => self.expect_answer(&line, text),
+            Expected::Harmless(text, meaning) => {
+                self.expect_answer(&line, text);
+                meaning.to_owned()
+            }
         };
         // Writing to a string cannot fail.
         let _ = writeln!(self.rows, "| {} | {} | {seen} |", attack.what, expectation(attack.expected));
         let answer = self.machine.chat("are you well?");
         assert_eq!(answer.text, "fine: are you well?", "after {line}");
-        // The console keeps a limited number of messages.
-        self.machine.ask("/reset");
+        self.suffered += 1;
+        if self.suffered % MESSAGES_KEPT == 0 {
+            self.machine.ask("/reset");
+        }
     }
 
     #[track_caller]
@@ -64,6 +76,9 @@ impl Victim {
         if kind == "call-budget" {
             // A flood makes no progress: the step's deadline would end it first.
             self.machine.ask("/set step_deadline_ms 120000");
+        }
+        if kind == "request-deadline" {
+            self.machine.ask("/set request_deadline_ms 500");
         }
         self.machine.send(format!("attack {line}\r"));
         if kind.ends_with("deadline") || kind == "call-budget" {
@@ -81,7 +96,11 @@ impl Victim {
         self.machine.expect_ready();
         // Faults in a row would leave the engine down; a restart by hand begins to count anew.
         self.machine.ask("/restart");
-        self.machine.ask("/set step_deadline_ms 2000");
+        match kind {
+            "call-budget" => self.machine.ask(STEP_DEADLINE),
+            "request-deadline" => self.machine.ask("/set request_deadline_ms 0"),
+            _ => String::new(),
+        };
         let class = report.split_once("(class ").and_then(|(_, rest)| rest.split_once(')'));
         class.map_or_else(|| kind.to_owned(), |(class, _)| format!("{kind}, exception class {class}"))
     }
@@ -92,11 +111,7 @@ impl Victim {
         let all = format!("{} stop={}", answer.text, answer.statistics);
         assert!(all.contains(text), "{line}: {text:?} is not in {all:?}");
         self.expect_unchanged();
-        if answer.text.is_empty() || answer.text.contains('\n') || answer.text.len() > 60 {
-            "as expected".to_owned()
-        } else {
-            answer.text
-        }
+        answer.text
     }
 
     #[track_caller]
@@ -114,6 +129,7 @@ impl Victim {
         }
         let address = match name {
             "tables end" => row(&self.memory_map, "stacks").0 - 8,
+            "tables last page" => row(&self.memory_map, "stacks").0 - 4096,
             "descriptor" => {
                 let (start, bytes) = self
                     .memory_map
@@ -149,8 +165,8 @@ impl Victim {
 fn expectation(expected: Expected) -> String {
     match expected {
         Expected::Fault(kind, _) => format!("fault: {kind}"),
-        Expected::Answer(text) if text.starts_with("refused") => text.to_owned(),
-        Expected::Answer(_) => "the kernel goes on".to_owned(),
+        Expected::Answer(text) => text.to_owned(),
+        Expected::Harmless(..) => "the kernel goes on; the next answer is right".to_owned(),
     }
 }
 
@@ -220,10 +236,9 @@ fn resources() {
     let mut victim = Victim::boot(Machine::raspi4b());
     attacks::RESOURCES.iter().for_each(|attack| victim.suffer(attack));
     let log = victim.machine.ask("/log");
-    assert!(
-        log.contains("engine fault: panic on core 0"),
-        "what the kernel said after the floods is in the log:\n{log}"
-    );
+    for kept in ["kernel entry to prompt", "engine fault: call-budget on core 0", "engine fault: panic on core 0"] {
+        assert!(log.contains(kept), "the floods pushed {kept:?} out of the log:\n{log}");
+    }
     victim.end("3-resources");
 }
 
@@ -253,6 +268,11 @@ fn a_newer_core_holds_too() {
 }
 
 /// What QEMU does not raise is asserted by what the registers say: hardware-only.
+const HARDWARE_ONLY: &str = "\
+| a stack pointer that is no multiple of 16 (QEMU raises nothing) | hardware only | SCTLR_EL1.SA and SA0 are set on every core |
+| traps of floating point (no core from the A53 to the A76 has them) | hardware only | FPCR is 0 on every core after a restart (rows above) |
+";
+
 #[test]
 fn registers_ask_for_what_the_emulator_does_not_raise() {
     let mut victim = Victim::boot(Machine::raspi4b());
@@ -274,6 +294,8 @@ fn registers_ask_for_what_the_emulator_does_not_raise() {
     assert_eq!(number("MDSCR"), 1 << 12, "EL0 may use the debugger's channel");
     assert_eq!(number("CPACR"), 3 << 20, "more than vector registers is open");
     assert!(victim.machine.ask("/status").contains("the same on 4 of 4 cores"));
+    victim.rows = HARDWARE_ONLY.to_owned();
+    victim.end("6-hardware-only");
 }
 
 #[test]

@@ -2,10 +2,21 @@
 //!
 //! Nothing in the kernel faults on request; a debugger changes its registers or its memory from outside.
 
+use std::fs;
+use std::time::Duration;
+
 use barellama_tests::debugger::Debugger;
 use barellama_tests::machine::SHORT;
 use barellama_tests::{Machine, artifacts};
 use tempfile::TempDir;
+
+/// Where the kernel's image, and its code in front, is linked to.
+const KERNEL_BASE: u64 = 0xFFFF_FF80_0020_0000;
+/// Code that runs only when the kernel starts, and what a test puts there.
+const SPIN: u64 = KERNEL_BASE + 0x40;
+const BRANCH_TO_ITSELF: u32 = 0x1400_0000;
+/// First address of the model.
+const MODEL_BASE: u64 = 0x10_0000_0000;
 
 /// A machine with a debugger's socket.
 struct Patient {
@@ -18,6 +29,7 @@ impl Patient {
     fn boot() -> Self {
         let directory = TempDir::new().unwrap();
         let setup = Machine::raspi4b().image(artifacts::attack_image()).placed_model(&artifacts::tiny("q4_0"));
+        let setup = setup.monitor_socket(&directory.path().join("monitor"));
         let mut machine = setup.debugger_socket(&directory.path().join("gdb")).boot();
         machine.expect_ready();
         Self { machine, directory }
@@ -25,6 +37,17 @@ impl Patient {
 
     fn debugger(&self) -> Debugger {
         Debugger::attach(&self.directory.path().join("gdb"))
+    }
+
+    /// Lets core 0 spin in the kernel; where it was, and what stood where it spins.
+    fn stop_core_0(&self) -> (u64, u32) {
+        // Until the engine has what was asked of it and core 0 waits.
+        std::thread::sleep(Duration::from_millis(300));
+        let mut debugger = self.debugger().on_core(0);
+        let (place, instruction) = (debugger.program_counter(), debugger.read_word(SPIN));
+        assert!(place >= KERNEL_BASE, "core 0 is not in the kernel");
+        debugger.write_word(SPIN, BRANCH_TO_ITSELF).set_program_counter(SPIN).detach();
+        (place, instruction)
     }
 
     /// The board is reset and comes up again; what the new run says of the old one.
@@ -37,11 +60,11 @@ impl Patient {
         told
     }
 
-    /// First address of the kernel's stacks.
+    /// First address of a row of `/mem`.
     #[track_caller]
-    fn stacks(&mut self) -> u64 {
+    fn address_of(&mut self, name: &str) -> u64 {
         let map = self.machine.ask("/mem");
-        let row = map.lines().find(|line| line.starts_with("stacks ")).unwrap();
+        let row = map.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap();
         let address = row.split_whitespace().find_map(|word| word.strip_prefix("0x")).unwrap();
         u64::from_str_radix(&address.replace('_', ""), 16).unwrap()
     }
@@ -65,17 +88,9 @@ fn a_wild_jump_is_reported_and_told_after_the_reset() {
 }
 
 #[test]
-fn another_core_is_named() {
-    let mut patient = Patient::boot();
-    patient.debugger().on_core(2).set_program_counter(8).detach();
-    patient.machine.expect("kernel fault on core 2: instruction abort of the kernel", SHORT);
-    patient.expect_reset();
-}
-
-#[test]
 fn a_kernel_stack_that_overflows_is_reported_on_the_emergency_stack() {
     let mut patient = Patient::boot();
-    let guard = patient.stacks() + 0x800;
+    let guard = patient.address_of("stacks") + 0x800;
     patient.debugger().on_core(0).set_stack_pointer(guard).detach();
     patient.machine.expect("kernel fault on core 0: data abort of the kernel, translation fault", SHORT);
     patient.machine.expect("the kernel's stack of this core is used up", SHORT);
@@ -98,14 +113,83 @@ fn a_changed_byte_of_the_kernel_is_noticed_at_the_next_fault_of_the_engine() {
     assert!(told.contains("The last run ended with a kernel panic on core 0"), "{told}");
 }
 
+/// The timers of the other cores end a late step although core 0 does nothing, and notice that it does nothing.
 #[test]
-fn the_third_fault_in_a_row_stops_the_board() {
+fn a_kernel_loop_that_hangs_hides_no_deadline_and_does_not_hang_for_long() {
     let mut patient = Patient::boot();
-    for _ in 0..2 {
-        patient.debugger().on_core(0).set_program_counter(8).detach();
-        patient.expect_reset();
+    patient.machine.ask("/set step_deadline_ms 1000");
+    patient.machine.send("attack loop on 2\r");
+    patient.machine.expect("\r\n", SHORT);
+    let (place, instruction) = patient.stop_core_0();
+    std::thread::sleep(Duration::from_millis(2500));
+    patient.debugger().on_core(0).write_word(SPIN, instruction).set_program_counter(place).detach();
+    patient.machine.expect("*** engine fault: step-deadline on core 2", SHORT);
+    let report = patient.machine.expect("The kernel's memory is unchanged.", SHORT);
+    assert!(report.contains("noticed by the timer of core") && report.contains("core 2 running"), "{report}");
+    patient.machine.expect_ready();
+
+    patient.stop_core_0();
+    patient.machine.expect("the kernel's loop has not come round for 10 s", SHORT);
+    let told = patient.expect_reset();
+    assert!(told.contains("The last run ended with a kernel panic on core"), "{told}");
+}
+
+#[test]
+fn a_reset_that_nobody_asked_for_leaves_the_log_and_one_that_was_asked_for_tells_nothing() {
+    let mut patient = Patient::boot();
+    patient.machine.reset(&patient.directory.path().join("monitor"));
+    let told = patient.machine.expect_ready();
+    assert!(told.contains("The last run was cut off (last reset: "), "{told}");
+    let log = patient.machine.ask("/log");
+    assert!(log.lines().any(|line| line.contains("last run:") && line.contains("kernel entry to prompt")), "{log}");
+    patient.machine.send("/reboot\r");
+    patient.machine.expect("Rebooting.", SHORT);
+    let told = patient.machine.expect_ready();
+    assert!(!told.contains("The last run"), "{told}");
+}
+
+/// What is read-only is so for the kernel, too, on any core: its own store into each ends in a fault. The third in a row stops the board.
+#[test]
+fn the_kernel_cannot_write_its_code_its_constants_or_the_sealed_model() {
+    let mut patient = Patient::boot();
+    let Store { at: store, base, value } = store_instruction();
+    let targets = [(0, KERNEL_BASE + 0x1000), (2, patient.address_of("constants")), (0, MODEL_BASE)];
+    for (index, (core, target)) in targets.into_iter().enumerate() {
+        let mut debugger = patient.debugger().on_core(core);
+        let before = debugger.read(target);
+        // What is stored would change what is there.
+        debugger.set_program_counter(store).set_general(base, target).set_general(value, u64::from(!before)).detach();
+        let fault = format!("kernel fault on core {core}: data abort of the kernel, permission fault");
+        patient.machine.expect(&fault, SHORT);
+        patient.machine.expect("(write)", SHORT);
+        patient.machine.expect(&format!("FAR {target:016x}  ELR {store:016x}"), SHORT);
+        if index < 2 {
+            let told = patient.expect_reset();
+            assert!(told.contains("permission fault"), "{told}");
+        }
     }
-    patient.debugger().on_core(0).set_program_counter(8).detach();
     patient.machine.expect("third fault in a row: the board stops", SHORT);
     assert_eq!(patient.machine.expect_exit(SHORT).code(), Some(101));
+}
+
+/// An instruction `str x[value], [x[base]]`.
+struct Store {
+    at: u64,
+    base: u32,
+    value: u32,
+}
+
+/// One of the kernel's own.
+fn store_instruction() -> Store {
+    // STR (immediate, unsigned offset) of 64 bits with offset 0: Arm ARM C6.2.
+    const BITS: u32 = 0xF900_0000;
+    const NO_REGISTER: u32 = 31;
+    let image = fs::read(artifacts::attack_image()).unwrap();
+    let words = image.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().unwrap()));
+    let mut stores = words.enumerate().filter(|(_, word)| word & 0xFFFF_FC00 == BITS).map(|(index, word)| Store {
+        at: KERNEL_BASE + 4 * index as u64,
+        base: word >> 5 & 31,
+        value: word & 31,
+    });
+    stores.find(|store| store.base != store.value && store.base.max(store.value) < NO_REGISTER).unwrap()
 }

@@ -56,6 +56,7 @@ pub fn run(line: &str, request: Request) -> Seen {
         "plant-stack" => plant_and_jump(stack_low(request.core)),
         "overflow" => recurse(0),
         "overflow-far" => write(stack_low(request.core) - second.max(16)),
+        "creep" => creep(request.id),
         "panic" => give_up(),
         "loop" => spin(),
         "call" => return call(&numbers),
@@ -135,6 +136,16 @@ fn call(numbers: &[u64; ARGUMENTS_MAX]) -> Seen {
 fn flood(numbers: &[u64; ARGUMENTS_MAX]) {
     loop {
         call(numbers);
+    }
+}
+
+/// Works on, step by step, and never looks at whether it shall stop.
+fn creep(id: u32) {
+    loop {
+        calls::call(Call::Progress as u64, [u64::from(id), 1, 1, 2]);
+        for _ in 0..1_000_000 {
+            core::hint::spin_loop();
+        }
     }
 }
 

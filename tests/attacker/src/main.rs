@@ -84,7 +84,7 @@ fn make_attack(id: u32, line: &str) -> Outcome {
         }
         _ => {
             let text = match team::run_on(core, attack, id) {
-                Seen::Unnoticed => Text::of(format_args!("the attack went unnoticed")),
+                Seen::Unnoticed => Text::of(format_args!("nothing stopped it")),
                 Seen::Answered(value) => Text::of(format_args!("answered {value:x}")),
                 Seen::Refused(error) => Text::of(format_args!("refused {error:?}")),
                 Seen::Unknown => Text::of(format_args!("no such attack")),
