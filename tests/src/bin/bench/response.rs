@@ -13,12 +13,16 @@ use crate::Outcome;
 use crate::machines::counting_machine;
 use crate::row::row;
 
-/// Keys and requests that are timed.
-const KEYS: usize = 5_000;
-const PINGS: usize = 5_000;
-/// Keys between two looks at the line: each is echoed before the next one.
-const KEY: &str = "x";
-const BACKSPACE: &str = "\x7f";
+/// Keys are typed in bursts that the UART's FIFO holds, each key taken back: the row stays as it is.
+const KEYS: &str = "x\x7fx\x7fx\x7fx\x7fx\x7fx\x7fx\x7fx\x7f";
+/// Bursts while a prompt is read, and as many while an answer is generated. Not every key of a burst is timed.
+const KEY_BURSTS: usize = 800;
+/// Pings that are sent at once, and how often in each phase.
+const PINGS: usize = 8;
+const PING_BURSTS: usize = 800;
+/// A prompt that takes longer to read than the bursts of a phase.
+const SENTENCE: &str = "All work and no play makes Jack a dull boy. ";
+const SENTENCES: usize = 60;
 
 /// Prints the figures.
 pub fn measure() -> Outcome {
@@ -30,36 +34,52 @@ pub fn measure() -> Outcome {
 /// Echoes while the model reads a long prompt and while it generates, on all cores.
 fn keys() -> Outcome {
     let mut machine = counting_machine(&artifacts::smollm2());
-    let prompt = "All work and no play makes Jack a dull boy. ".repeat(20);
-    machine.send(format!("/raw {prompt}\r"));
-    for _ in 0..KEYS / 2 {
-        for key in [KEY, BACKSPACE] {
-            machine.send(key);
-            // The editor draws the row anew.
-            machine.expect("(next)", SHORT);
+    for (tokens, prompt) in [(1, SENTENCE.repeat(SENTENCES)), (4000, "Once upon a time".to_owned())] {
+        machine.ask(&format!("/set max_tokens {tokens}"));
+        machine.send(format!("/raw {prompt}\r"));
+        machine.expect("\r\n", SHORT);
+        for _ in 0..KEY_BURSTS {
+            machine.send(KEYS);
+            machine.expect("(next)", LONG);
         }
+        if machine.transcript().matches("stop=").count() > usize::from(tokens > 1) {
+            return Err("the model was done before all keys were typed".into());
+        }
+        machine.send("\x03");
+        machine.expect("stop=", LONG);
+        machine.expect_prompt(SHORT);
     }
-    machine.send("\x03");
-    machine.expect("stop=", LONG);
-    machine.expect_prompt(SHORT);
     let status = machine.ask("/status");
     row("worst echo of a key, model at work on 4 cores", response(&status)?);
     row("longest stretch with interrupts masked", masked(&status)?);
     Ok(())
 }
 
-/// Pings while a tool call generates.
+/// Pings while a tool call reads a long prompt and while one generates.
 fn pings() -> Outcome {
     let mut machine = counting_machine(&artifacts::smollm2());
     machine.send("/mcp\r");
     let initialize = r#"{"jsonrpc":"2.0","id":"i","method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}"#;
     machine.send(format!("{initialize}\n"));
     machine.expect("\"id\":\"i\"", SHORT);
-    let generate = r#"{"jsonrpc":"2.0","id":"g","method":"tools/call","params":{"name":"generate","arguments":{"prompt":"Once upon a time","max_tokens":2000}}}"#;
-    machine.send(format!("{generate}\n"));
-    for number in 0..PINGS {
-        machine.send(format!("{{\"jsonrpc\":\"2.0\",\"id\":{number},\"method\":\"ping\"}}\n"));
-        machine.expect(&format!("\"id\":{number}"), SHORT);
+    for (id, tokens, prompt) in
+        [("read", 1, SENTENCE.repeat(SENTENCES)), ("write", 4000, "Once upon a time".to_owned())]
+    {
+        let arguments = format!(r#"{{"prompt":"{prompt}","max_tokens":{tokens}}}"#);
+        let call = format!(r#"{{"name":"generate","arguments":{arguments}}}"#);
+        machine.send(format!("{{\"jsonrpc\":\"2.0\",\"id\":\"{id}\",\"method\":\"tools/call\",\"params\":{call}}}\n"));
+        for burst in 0..PING_BURSTS {
+            let ping =
+                |number| format!("{{\"jsonrpc\":\"2.0\",\"id\":\"{id}{burst}-{number}\",\"method\":\"ping\"}}\n");
+            machine.send((0..PINGS).map(ping).collect::<String>());
+            machine.expect(&format!("\"id\":\"{id}{burst}-{}\"", PINGS - 1), LONG);
+        }
+        if machine.transcript().contains(&format!("\"id\":\"{id}\"")) {
+            return Err("the model was done before all pings were sent".into());
+        }
+        let cancel =
+            format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":"{id}"}}}}"#);
+        machine.send(format!("{cancel}\n"));
     }
     machine.send("/console\n");
     machine.expect_prompt(LONG);
