@@ -24,8 +24,8 @@ use crate::serial::{self, SerialWriter};
 use crate::verification::Verification;
 use crate::{heap, interrupt, last_run, logging, protection};
 
-/// How long the other cores have to come up.
-const CHECK_IN_NS: u64 = 100_000_000;
+/// How long the other cores have to come up. They need microseconds; an emulator whose host is busy may need much more.
+const CHECK_IN_NS: u64 = 1_000_000_000;
 
 /// Too large for a stack.
 static KERNEL: StaticCell<Kernel> = StaticCell::new();
