@@ -88,23 +88,35 @@ mod neon {
     //! FCVTL and FCVTN.
 
     use core::arch::aarch64::{
-        float32x4x2_t, vcvt_f16_f32, vcvt_f32_f16, vcvt_high_f32_f16, vget_low_f16, vld1q_f32, vld1q_u16,
-        vreinterpret_u16_f16, vreinterpretq_f16_u16, vst1_u16, vst1q_f32_x2,
+        float32x4_t, float32x4x4_t, uint16x8_t, vcvt_f16_f32, vcvt_f32_f16, vcvt_high_f32_f16, vget_low_f16, vld1q_f32,
+        vld1q_u16_x4, vreinterpret_u16_f16, vreinterpretq_f16_u16, vst1_u16, vst1q_f32_x4,
     };
 
     pub(super) fn widen(values: &[u16], output: &mut [f32]) {
-        let (values_by_8, values_rest) = values.as_chunks::<8>();
-        let (output_by_8, output_rest) = output.as_chunks_mut::<8>();
-        for (values, output) in values_by_8.iter().zip(output_by_8) {
-            // SAFETY: NEON is part of every AArch64 core this runs on (target feature of the build); the load reads the eight
-            // elements of one array, the store writes the eight of the other.
+        let (values_by_32, values_rest) = values.as_chunks::<32>();
+        let (output_by_32, output_rest) = output.as_chunks_mut::<32>();
+        for (values, output) in values_by_32.iter().zip(output_by_32) {
+            let (first, second) = output.split_at_mut(16);
+            // SAFETY: NEON is part of every AArch64 core this runs on (target feature of the build); the load reads the 32
+            // elements of one array, the stores write 16 each of the other.
             unsafe {
-                let halves = vreinterpretq_f16_u16(vld1q_u16(values.as_ptr()));
-                let floats = float32x4x2_t(vcvt_f32_f16(vget_low_f16(halves)), vcvt_high_f32_f16(halves));
-                vst1q_f32_x2(output.as_mut_ptr(), floats);
+                let halves = vld1q_u16_x4(values.as_ptr());
+                let [a, b] = widen_8(halves.0);
+                let [c, d] = widen_8(halves.1);
+                vst1q_f32_x4(first.as_mut_ptr(), float32x4x4_t(a, b, c, d));
+                let [a, b] = widen_8(halves.2);
+                let [c, d] = widen_8(halves.3);
+                vst1q_f32_x4(second.as_mut_ptr(), float32x4x4_t(a, b, c, d));
             }
         }
         super::widen_scalar(values_rest, output_rest);
+    }
+
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn widen_8(halves: uint16x8_t) -> [float32x4_t; 2] {
+        let halves = vreinterpretq_f16_u16(halves);
+        [vcvt_f32_f16(vget_low_f16(halves)), vcvt_high_f32_f16(halves)]
     }
 
     pub(super) fn narrow(values: &[f32], output: &mut [u16]) {

@@ -4,11 +4,12 @@
 //! `16 s sum(x)` follows at the end, from the sums of the activations.
 
 use core::arch::aarch64::*;
+use core::arch::asm;
 
 use super::super::format::WeightFormat;
 use super::dot;
 use super::k_quants::{Block, Q4K, SUMS, SUMS_BY_8, Sums, times_sums};
-use super::vectors::{insert_left, insert_right, load, quads};
+use super::vectors::{load, quads};
 
 /// Where the high bits are in a block of eight rows, and where the nibbles.
 const HIGH: usize = 128;
@@ -136,11 +137,23 @@ impl Block for DotQ5K {
 #[target_feature(enable = "neon")]
 fn five_bits(nibbles: int8x16_t, high: [int8x16_t; 2], part: usize) -> [int8x16_t; 2] {
     let bit = vdupq_n_s8(1_i8.wrapping_shl(part as u32));
-    // A comparison gives all bits or none; the insertion leaves four of them above the nibble.
+    // A comparison gives all bits or none; the insertions leave four of them above the nibble.
     let [first, second] = high.map(|high| vreinterpretq_s8_u8(vtstq_s8(high, bit)));
-    // The second one first: the other overwrites the nibbles.
-    let second = insert_right::<4>(second, nibbles);
-    [insert_left::<4>(nibbles, first), second]
+    below(first, second, nibbles)
+}
+
+/// The low nibbles below the upper halves of `first`, the high ones below those of `second`: SLI and SRI. Both at once, so that the
+/// nibbles are overwritten after they were read and not copied.
+#[inline]
+#[target_feature(enable = "neon")]
+fn below(first: int8x16_t, second: int8x16_t, nibbles: int8x16_t) -> [int8x16_t; 2] {
+    let (mut low, mut high) = (nibbles, second);
+    // SAFETY: the instructions read and write the named registers alone.
+    unsafe {
+        asm!("sri {high:v}.16b, {low:v}.16b, #4", "sli {low:v}.16b, {first:v}.16b, #4", low = inout(vreg) low,
+            high = inout(vreg) high, first = in(vreg) first, options(pure, nomem, nostack, preserves_flags));
+    }
+    [low, high]
 }
 
 /// The outputs with the sums of `s (q - 16) x` and what they lack added.
