@@ -80,6 +80,19 @@ fn positions_are_scaled() {
     check(&shape, &rotation, |model| model.with(KeyValue::f32("llama.rope.scale_linear", 4.0)));
 }
 
+/// llama.cpp takes a factor of 0 for none, and `none` for none whatever the factor.
+#[test]
+fn positions_are_not_scaled_by_nothing() {
+    let shape = Shape::small(64);
+    for (kind, factor) in [("linear", 0.0), ("none", 4.0)] {
+        check(&shape, &plain(&shape), |model| {
+            model
+                .with(KeyValue::string("llama.rope.scaling.type", kind))
+                .with(KeyValue::f32("llama.rope.scaling.factor", factor))
+        });
+    }
+}
+
 /// As in Llama 3.2 1B: base 500000, factors that slow the low frequencies down, a tied head. The factors are those of
 /// "Llama 3.1" scaling (factor 32, low 1, high 4, original context 8192), computed from its description.
 #[test]

@@ -21,6 +21,8 @@ const HEAD_MAX: usize = 1024;
 const VOCABULARY_MAX: usize = 1 << 20;
 /// Longest context.
 const CONTEXT_MAX: usize = 1 << 24;
+/// By how much positions are divided.
+const ROPE_FACTOR: &str = "llama.rope.scaling.factor";
 
 /// The shape of a llama-family transformer. All widths are counts of elements.
 #[derive(Clone, Debug, PartialEq)]
@@ -235,14 +237,17 @@ fn rope_scale(gguf: &Gguf<'_>) -> Result<f32, ConfigError> {
         None | Some("none" | "linear") => {}
         Some(other) => return Err(ConfigError::Unsupported(short_name(kind), short_name(other))),
     }
-    let factor = match positive(gguf, "llama.rope.scaling.factor")? {
-        Some(factor) => Some(factor),
-        None => positive(gguf, "llama.rope.scale_linear")?,
+    let key = if gguf.get(ROPE_FACTOR).is_some() { ROPE_FACTOR } else { "llama.rope.scale_linear" };
+    let scale = match gguf.get(key).map(|_| gguf.f32(key)) {
+        Some(None) => return Err(missing(key)),
+        // As llama.cpp reads a file that has the key and means no scaling.
+        None | Some(Some(0.0)) => 1.0,
+        Some(Some(factor)) => 1.0 / factor,
     };
-    Ok(match gguf.string(kind) {
-        Some("none") => 1.0,
-        _ => 1.0 / factor.unwrap_or(1.0),
-    })
+    if !(scale > 0.0 && scale.is_finite()) {
+        return Err(ConfigError::NotPositive(short_name(key)));
+    }
+    Ok(if gguf.string(kind) == Some("none") { 1.0 } else { scale })
 }
 
 /// Size of the vocabulary: the width of the embedding table; the metadata must not contradict it.

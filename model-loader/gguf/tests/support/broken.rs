@@ -347,6 +347,12 @@ fn features() -> Vec<Broken> {
             "llama.rope.scaling.factor",
             f32::NAN,
         ),
+        float(
+            "positions scaled to infinity",
+            "NotPositive(\"llama.rope.scaling.factor\")",
+            "llama.rope.scaling.factor",
+            1e-40,
+        ),
         with("no epsilon", "Missing(\"llama.attention.layer_norm_rms_epsilon\")", |file| {
             file.without("llama.attention.layer_norm_rms_epsilon")
         }),
