@@ -167,10 +167,11 @@ fn loop_attribute(state: &LoopState, name: &str) -> Option<Value> {
     })
 }
 
-/// Copies of the items of a list, the keys of a mapping or the characters of a string.
+/// Copies of the items of a list, the keys of a mapping or the characters of a string. Nothing has no items: `tools` is none here, as
+/// the `transformers` library passes it, and templates that go through it unasked are written for engines that leave it undefined.
 fn copied_items(value: &Value) -> Option<Vec<Value>> {
     match value {
-        Value::Undefined => Some(Vec::new()),
+        Value::Undefined | Value::None => Some(Vec::new()),
         Value::List(list) => Some(list.items.clone()),
         Value::Mapping(mapping) => Some(mapping.entries.iter().map(|(key, _)| Value::String(key.clone())).collect()),
         Value::String(text) => {

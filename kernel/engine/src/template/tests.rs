@@ -60,6 +60,14 @@ fn unsupported(what: &str) -> Problem {
     Problem::Unsupported(String::from(what))
 }
 
+/// Jinja fails on the first two: templates for tools loop over `tools`, which is none.
+#[test]
+fn none_has_no_items() {
+    assert_eq!(rendered("{% for tool in tools %}{{ tool }}{% else %}no tools{% endfor %}").as_deref(), Ok("no tools"));
+    assert_eq!(rendered("{{ tools | selectattr('name') | list | length }}").as_deref(), Ok("0"));
+    assert_eq!(rendered("{{ tools is none }}").as_deref(), Ok("True"));
+}
+
 #[test]
 fn templates_render_as_in_jinja() {
     let cases = cases("template/cases.json");
