@@ -16,7 +16,7 @@ impl<R> Mmio<R> {
     #[must_use]
     pub unsafe fn new(address: usize) -> Self {
         // SAFETY: the caller says that the registers are there for good; cells may change at any time.
-        Self { registers: unsafe { &*(address as *const R) } }
+        Self { registers: unsafe { &*core::ptr::with_exposed_provenance::<R>(address) } }
     }
 }
 

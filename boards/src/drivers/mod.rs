@@ -10,6 +10,7 @@ pub mod bcm2835_timer;
 pub mod bcm2836_interrupts;
 #[cfg(target_os = "none")]
 pub mod bcm_gpio;
+pub mod card_supply;
 pub mod dma;
 #[cfg(target_os = "none")]
 pub mod firmware;
@@ -17,7 +18,6 @@ pub mod firmware;
 pub mod gic400;
 #[cfg(target_os = "none")]
 pub mod led;
-#[cfg(target_os = "none")]
 pub mod mmio;
 #[cfg(target_os = "none")]
 pub mod nothing;

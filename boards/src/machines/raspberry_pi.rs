@@ -9,11 +9,15 @@ use crate::drivers::bcm2835_timer::Bcm2835Timer;
 use crate::drivers::firmware::VideoCoreFirmware;
 use crate::drivers::led::BoardLed;
 use crate::drivers::pl011::Pl011;
+use crate::drivers::spin_table::SpinTable;
 use crate::memory;
 use crate::models::Model;
 use barellama_arch::boot::BootFacts;
 use barellama_arch::{mmu, registers};
-use barellama_kernel::platform::{Clock, EXTENTS_MAX, Firmware, MemoryClaims, PhysicalRange, Watchdog};
+use barellama_kernel::platform::{
+    Clock, EXTENTS_MAX, Firmware, InterruptController, Machine, MemoryClaims, PhysicalRange, SD_HOSTS_MAX, Watchdog,
+};
+use barellama_storage::SdHost;
 use heapless::Vec;
 use spin::Once;
 
@@ -34,7 +38,9 @@ const BAUD: u32 = 115_200;
 const UART_CLOCK_DEFAULT_HZ: u32 = 48_000_000;
 /// Where the VideoCore's part begins at the latest with the default `gpu_mem`; used if the firmware does not answer.
 const VIDEO_CORE_START_DEFAULT: u64 = 0x3000_0000;
-pub(super) const CORES: usize = 4;
+/// Rate of the legacy card controller's clock, if the firmware does not tell.
+const EMMC_CLOCK_DEFAULT_HZ: u32 = 200_000_000;
+const CORES: usize = 4;
 
 /// How one family of boards differs from another.
 pub(super) struct Family {
@@ -60,35 +66,36 @@ pub(super) struct Peripherals {
 /// The board, with its console running.
 pub(super) struct Board {
     pub peripherals: &'static Peripherals,
-    pub power: &'static Bcm2835Power,
-    pub timer: &'static Bcm2835Timer,
+    power: &'static Bcm2835Power,
+    timer: &'static Bcm2835Timer,
     /// Physical address of the console's registers.
-    pub console_address: u64,
+    console_address: u64,
     /// RAM by the board's revision, if it tells.
     revision_bytes: Option<u64>,
-    pub led: &'static BoardLed,
+    led: &'static BoardLed,
     pub is_emulator: bool,
-    pub name: &'static str,
+    name: &'static str,
     /// RAM by the revision.
     pub ram_bytes: u64,
     /// Where the Arm's part of the first GiB ends.
     pub video_core_start: u64,
 }
 
-/// What is known about memory.
-pub(super) struct Memory {
+/// What a family adds to what all of them have.
+pub(super) struct FamilyParts {
+    /// RAM that the Arm may use, with the size that the board's revision tells.
     pub ram: Vec<PhysicalRange, EXTENTS_MAX>,
-    pub reserved: Vec<PhysicalRange, EXTENTS_MAX>,
-    pub placed_file: Option<PhysicalRange>,
-    /// The device tree, one of the reserved ranges.
-    pub device_tree: Option<PhysicalRange>,
-    pub claims: MemoryClaims,
+    pub interrupts: &'static dyn InterruptController,
+    /// Letter and number of the SoC's stepping; see [`Machine::chip_stepping`].
+    pub chip_stepping: Option<u8>,
+    pub sd_hosts: Vec<&'static mut dyn SdHost, SD_HOSTS_MAX>,
 }
 
 static PERIPHERALS: Once<Peripherals> = Once::new();
 static POWER: Once<Bcm2835Power> = Once::new();
 static TIMER: Once<Bcm2835Timer> = Once::new();
 static LED: Once<BoardLed> = Once::new();
+static CORE_STARTER: SpinTable = SpinTable;
 
 /// Brings up the console and asks the firmware what board it is. `None` only if the device registers cannot be mapped.
 pub(super) fn bring_up(family: &Family) -> Option<Board> {
@@ -129,13 +136,10 @@ pub(super) fn sdhost_clock_hz(hz_max: u32) -> Option<u32> {
 }
 
 impl Board {
-    /// The watchdog; an emulator resets at once when it is armed.
-    pub(super) fn watchdog(&self) -> Option<&'static dyn Watchdog> {
-        if self.is_emulator { None } else { Some(self.power) }
-    }
-
-    /// What of `ram` is taken, by the start code and by the device tree.
-    pub(super) fn memory(&self, ram: Vec<PhysicalRange, EXTENTS_MAX>, facts: &BootFacts) -> Memory {
+    /// What the kernel has to know.
+    pub(super) fn machine(&self, parts: FamilyParts, facts: &BootFacts) -> Machine {
+        let FamilyParts { ram, interrupts, chip_stepping, sd_hosts } = parts;
+        // The start code's page with the spin table.
         let mut reserved = Vec::new();
         common::reserve(&mut reserved, PhysicalRange { start: 0, bytes: PAGE });
         let (tree, device_tree) = common::read_device_tree(facts.argument, &ram, &mut reserved);
@@ -149,21 +153,55 @@ impl Board {
                 file.bytes, file.start
             ));
         }
+        Machine {
+            name: self.name,
+            cores: CORES,
+            chip_stepping,
+            ram,
+            reserved,
+            memory_claims: self.memory_claims(&tree.ram),
+            console_address: self.console_address,
+            reference_clock: Some(self.timer),
+            placed_file,
+            device_tree,
+            watchdog: self.watchdog(),
+            is_emulator: self.is_emulator,
+            console: &self.peripherals.console,
+            interrupts,
+            firmware: &self.peripherals.firmware,
+            power: self.power,
+            led: self.led,
+            core_starter: &CORE_STARTER,
+            sd_hosts,
+        }
+    }
+
+    /// The watchdog; an emulator resets at once when it is armed.
+    fn watchdog(&self) -> Option<&'static dyn Watchdog> {
+        if self.is_emulator { None } else { Some(self.power) }
+    }
+
+    /// What each source says about the size of RAM.
+    fn memory_claims(&self, by_tree: &[PhysicalRange]) -> MemoryClaims {
         let firmware = &self.peripherals.firmware;
-        let tree_bytes = memory::total_bytes(&tree.ram);
-        let claims = MemoryClaims {
+        let tree_bytes = memory::total_bytes(by_tree);
+        MemoryClaims {
             revision_bytes: self.revision_bytes,
             mailbox_bytes: firmware.arm_memory().map(|range| range.bytes),
             video_core_bytes: firmware.video_core_memory().map(|range| range.bytes),
             tree_bytes: (tree_bytes != 0).then_some(tree_bytes),
-        };
-        Memory { ram, reserved, placed_file, device_tree, claims }
+        }
     }
 
     /// Whether a placed file lies in RAM. An emulator has no VideoCore: its loader may write across the VideoCore's memory, the
     /// only way for a file of more than 948 MiB to lie in the memory of QEMU's Pi 4 in one piece.
     fn holds(&self, ram: &[PhysicalRange], file: PhysicalRange) -> bool {
         memory::contains(ram, file.start, file.bytes) || (self.is_emulator && file.end() <= self.ram_bytes)
+    }
+
+    /// The rate of the legacy card controller's clock.
+    pub(super) fn emmc_clock_hz(&self) -> u32 {
+        self.clock_hz(Clock::Emmc, EMMC_CLOCK_DEFAULT_HZ)
     }
 
     /// The rate of a clock, as the firmware tells.

@@ -9,12 +9,11 @@
 //! "BCM2835 ARM Peripherals" with the peripherals at 3F00_0000; "Quad-A7 control" QA7_rev3.4; Linux bcm283x.dtsi, bcm2837.dtsi.
 
 use super::common;
-use super::raspberry_pi::{self, Board, CORES, Family, Memory, PAGE};
+use super::raspberry_pi::{self, Board, Family, FamilyParts, PAGE};
 use crate::drivers::bcm_gpio::{Function, Pull, PullControl};
 use crate::drivers::bcm2835_sdhost::{Bcm2835Sdhost, MmioSdhost, SdhostServices};
 use crate::drivers::bcm2836_interrupts::Bcm2836Interrupts;
 use crate::drivers::sdhci::{MmioBus, Sdhci, SdhciSettings};
-use crate::drivers::spin_table::SpinTable;
 use crate::memory;
 use crate::models::UNKNOWN_PI_3;
 use barellama_arch::boot::BootFacts;
@@ -43,42 +42,21 @@ const UART_INTERRUPT: u32 = 57;
 const PINS_SLOT: core::ops::RangeInclusive<usize> = 48..=53;
 const PIN_SLOT_CLOCK: usize = 48;
 const PINS_WLAN: core::ops::RangeInclusive<usize> = 34..=39;
-/// If the firmware does not tell.
-const EMMC_CLOCK_DEFAULT_HZ: u32 = 200_000_000;
 /// The fastest that boards have: a divider for it is never too small.
 const CORE_CLOCK_DEFAULT_HZ: u32 = 400_000_000;
 
 static INTERRUPTS: Once<Bcm2836Interrupts> = Once::new();
-static CORE_STARTER: SpinTable = SpinTable;
 static SDHOST_PLACE: StaticCell<Bcm2835Sdhost<MmioSdhost>> = StaticCell::new();
 static ARASAN_PLACE: StaticCell<Sdhci<MmioBus>> = StaticCell::new();
 
 /// Brings up the console and gathers what the kernel has to know. `None` only if the device registers cannot be mapped.
 pub(super) fn machine(facts: &BootFacts) -> Option<Machine> {
     let board = raspberry_pi::bring_up(&FAMILY)?;
-    let interrupts = interrupts()?;
     let ram = memory::raspberry_pi_3_ram(board.ram_bytes, board.video_core_start);
-    let Memory { ram, reserved, placed_file, device_tree, claims } = board.memory(ram, facts);
-    Some(Machine {
-        name: board.name,
-        cores: CORES,
-        ram,
-        reserved,
-        memory_claims: claims,
-        console_address: board.console_address,
-        reference_clock: Some(board.timer),
-        placed_file,
-        device_tree,
-        watchdog: board.watchdog(),
-        is_emulator: board.is_emulator,
-        console: &board.peripherals.console,
-        interrupts,
-        firmware: &board.peripherals.firmware,
-        power: board.power,
-        led: board.led,
-        core_starter: &CORE_STARTER,
-        sd_hosts: sd_hosts(&board),
-    })
+    // No register that is known tells the BCM2837's.
+    let chip_stepping = None;
+    let sd_hosts = sd_hosts(&board);
+    Some(board.machine(FamilyParts { ram, interrupts: interrupts()?, chip_stepping, sd_hosts }, facts))
 }
 
 fn interrupts() -> Option<&'static Bcm2836Interrupts> {
@@ -94,8 +72,7 @@ fn interrupts() -> Option<&'static Bcm2836Interrupts> {
 /// SDHOST, which Linux uses for the slot; behind it the other controller, which can have the slot too.
 fn sd_hosts(board: &Board) -> Vec<&'static mut dyn SdHost, SD_HOSTS_MAX> {
     board.peripherals.firmware.power_sd_card();
-    let arasan_clock_hz = board.clock_hz(Clock::Emmc, EMMC_CLOCK_DEFAULT_HZ);
-    let arasan = SdhciSettings::bcm_legacy(arasan_clock_hz, connect_slot_to_arasan);
+    let arasan = SdhciSettings::bcm_legacy(board.emmc_clock_hz(), connect_slot_to_arasan);
     let sdhost = sdhost(board.clock_hz(Clock::Core, CORE_CLOCK_DEFAULT_HZ));
     let arasan = common::sd_host(ARASAN, arasan).map(|host| ARASAN_PLACE.init(host) as &'static mut dyn SdHost);
     [sdhost, arasan].into_iter().flatten().collect()

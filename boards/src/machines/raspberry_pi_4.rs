@@ -9,13 +9,13 @@
 //! "BCM2711 ARM Peripherals" 1.2 (low-peripheral mode); Linux bcm2711.dtsi.
 
 use super::common;
-use super::raspberry_pi::{self, Board, CORES, Family, Memory, PAGE};
+use super::raspberry_pi::{self, Board, Family, FamilyParts, PAGE};
 use crate::drivers::bcm_gpio::PullControl;
+use crate::drivers::card_supply;
 use crate::drivers::dma::MasterReach;
 use crate::drivers::gic400::Gic400;
 use crate::drivers::mmio::Mmio;
 use crate::drivers::sdhci::{MmioBus, Sdhci, SdhciSettings, is_connected};
-use crate::drivers::spin_table::SpinTable;
 use crate::memory;
 use crate::models::UNKNOWN_PI_4;
 use barellama_arch::boot::BootFacts;
@@ -44,51 +44,21 @@ const UART_INTERRUPT: u32 = 32 + 121;
 
 /// If the firmware does not tell.
 const EMMC2_CLOCK_DEFAULT_HZ: u32 = 200_000_000;
-const EMMC_CLOCK_DEFAULT_HZ: u32 = 200_000_000;
-/// Low: 3.3 V, high: 1.8 V (bcm2711-rpi-4-b.dts, sd_io_1v8_reg).
-const EXPANDER_SD_VOLTAGE: u32 = 128 + 4;
-/// High: the card is supplied (sd_vcc_reg).
-const EXPANDER_SD_POWER: u32 = 128 + 6;
-const SUPPLY_SETTLE_NS: u64 = 5_000_000;
-/// A card that loses its supply for 1 ms starts anew (SD Physical Layer 6.4.1.2).
-const SUPPLY_OFF_NS: u64 = 10_000_000;
 
 const CHIP_REVISION: u64 = 0xFC40_4000;
-/// Of the revision: letter and number of the stepping.
-const STEPPING_MASK: u32 = 0xFF;
-const STEPPING_C0: u32 = 0x20;
+const STEPPING_C0: u8 = 0x20;
 
 static INTERRUPTS: Once<Gic400> = Once::new();
-static CORE_STARTER: SpinTable = SpinTable;
 static SLOT: StaticCell<Sdhci<MmioBus>> = StaticCell::new();
 static LEGACY_SLOT: StaticCell<Sdhci<MmioBus>> = StaticCell::new();
 
 /// Brings up the console and gathers what the kernel has to know. `None` only if the device registers cannot be mapped.
 pub(super) fn machine(facts: &BootFacts) -> Option<Machine> {
     let board = raspberry_pi::bring_up(&FAMILY)?;
-    let interrupts = interrupts()?;
     let ram = memory::raspberry_pi_4_ram(board.ram_bytes, board.video_core_start);
-    let Memory { ram, reserved, placed_file, device_tree, claims } = board.memory(ram, facts);
-    Some(Machine {
-        name: board.name,
-        cores: CORES,
-        ram,
-        reserved,
-        memory_claims: claims,
-        console_address: board.console_address,
-        reference_clock: Some(board.timer),
-        placed_file,
-        device_tree,
-        watchdog: board.watchdog(),
-        is_emulator: board.is_emulator,
-        console: &board.peripherals.console,
-        interrupts,
-        firmware: &board.peripherals.firmware,
-        power: board.power,
-        led: board.led,
-        core_starter: &CORE_STARTER,
-        sd_hosts: sd_hosts(&board),
-    })
+    let chip_stepping = chip_stepping(board.is_emulator);
+    let sd_hosts = sd_hosts(&board, chip_stepping);
+    Some(board.machine(FamilyParts { ram, interrupts: interrupts()?, chip_stepping, sd_hosts }, facts))
 }
 
 fn interrupts() -> Option<&'static Gic400> {
@@ -101,11 +71,13 @@ fn interrupts() -> Option<&'static Gic400> {
 }
 
 /// The card slot's controller; behind it the legacy one, which has the slot in QEMU's machine.
-fn sd_hosts(board: &Board) -> Vec<&'static mut dyn SdHost, SD_HOSTS_MAX> {
-    prepare_slot(board);
+fn sd_hosts(board: &Board, chip_stepping: Option<u8>) -> Vec<&'static mut dyn SdHost, SD_HOSTS_MAX> {
+    let firmware = &board.peripherals.firmware;
+    firmware.power_sd_card();
+    card_supply::restart(|pin, is_high| firmware.set_expander_pin(pin, is_high), timer::spin_ns);
     let slot_clock_hz = board.clock_hz(Clock::Emmc2, EMMC2_CLOCK_DEFAULT_HZ);
-    let slot = SdhciSettings::bcm_emmc2(slot_clock_hz, emmc2_reach(board.is_emulator), connect_slot_to_emmc2);
-    let legacy = SdhciSettings::bcm_legacy(board.clock_hz(Clock::Emmc, EMMC_CLOCK_DEFAULT_HZ), is_connected);
+    let slot = SdhciSettings::bcm_emmc2(slot_clock_hz, emmc2_reach(chip_stepping), connect_slot_to_emmc2);
+    let legacy = SdhciSettings::bcm_legacy(board.emmc_clock_hz(), is_connected);
     let slot = common::sd_host(EMMC2, slot).map(|host| SLOT.init(host) as &'static mut dyn SdHost);
     let legacy = common::sd_host(LEGACY_SD, legacy).map(|host| LEGACY_SLOT.init(host) as &'static mut dyn SdHost);
     [slot, legacy].into_iter().flatten().collect()
@@ -117,31 +89,22 @@ fn connect_slot_to_emmc2() {
     }
 }
 
-/// Which memory EMMC2's DMA reaches, by the chip's stepping (EDK2 Silicon/Broadcom, AcpiTables/Emmc.asl). QEMU has no such
-/// register, and no DMA.
-fn emmc2_reach(is_emulator: bool) -> MasterReach {
-    let stepping = if is_emulator { None } else { chip_stepping() };
-    match stepping {
+/// Which memory EMMC2's DMA reaches, by the chip's stepping (EDK2 Silicon/Broadcom, AcpiTables/Emmc.asl).
+fn emmc2_reach(chip_stepping: Option<u8>) -> MasterReach {
+    match chip_stepping {
         Some(STEPPING_C0..) => MasterReach::BCM2711_C0,
         _ => MasterReach::VIDEO_CORE_ALIAS,
     }
 }
 
-fn chip_stepping() -> Option<u32> {
+/// Letter and number of the chip's stepping. QEMU has no such register.
+fn chip_stepping(is_emulator: bool) -> Option<u8> {
+    if is_emulator {
+        return None;
+    }
     let address = mmu::map_device(CHIP_REVISION, size_of::<u32>() as u64).ok()?;
     // SAFETY: `map_device` mapped the register for good; it is read-only and nobody else drives it.
     let revision = unsafe { Mmio::<ReadOnly<u32>>::new(address) };
-    Some(revision.get() & STEPPING_MASK)
-}
-
-/// Powers and sets to 3.3 V what the last system may have left otherwise. Firmwares that know no expander say no.
-fn prepare_slot(board: &Board) {
-    let firmware = &board.peripherals.firmware;
-    firmware.power_sd_card();
-    if firmware.set_expander_pin(EXPANDER_SD_VOLTAGE, false) && firmware.set_expander_pin(EXPANDER_SD_POWER, false) {
-        // Only without supply does a card leave the 1.8 V that a system before may have switched it to.
-        timer::spin_ns(SUPPLY_OFF_NS);
-        firmware.set_expander_pin(EXPANDER_SD_POWER, true);
-        timer::spin_ns(SUPPLY_SETTLE_NS);
-    }
+    let [.., stepping] = revision.get().to_be_bytes();
+    Some(stepping)
 }

@@ -71,6 +71,7 @@ pub(super) fn machine(facts: &BootFacts) -> Option<Machine> {
     Some(Machine {
         name: "QEMU virt",
         cores: tree.cores.clamp(1, CORES_MAX),
+        chip_stepping: None,
         ram,
         reserved,
         memory_claims: MemoryClaims { tree_bytes: (tree_bytes != 0).then_some(tree_bytes), ..MemoryClaims::default() },

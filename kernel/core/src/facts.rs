@@ -13,6 +13,8 @@ pub struct MachineFacts {
     pub cores: usize,
     /// Cores that the board has.
     pub cores_present: usize,
+    /// Stepping of the SoC; see [`Machine::chip_stepping`].
+    pub chip_stepping: Option<u8>,
     /// How the kernel was started.
     pub boot: BootFacts,
     /// The rate that the cores were asked to have, in Hz.
@@ -49,6 +51,7 @@ impl MachineFacts {
             name: machine.name,
             cores,
             cores_present: machine.cores,
+            chip_stepping: machine.chip_stepping,
             boot: *boot,
             arm_asked_hz,
             reserved: machine.reserved.clone(),

@@ -202,6 +202,8 @@ pub struct Machine {
     pub name: &'static str,
     /// How many cores can be started.
     pub cores: usize,
+    /// Stepping of the SoC as its register tells it: the letter in the upper half from A = 0, the number in the lower one.
+    pub chip_stepping: Option<u8>,
     /// RAM that the Arm may use, in ascending order, without overlaps.
     pub ram: Vec<PhysicalRange, EXTENTS_MAX>,
     /// Parts of RAM that are taken: firmware pages, device tree, reserved memory. The kernel image is added by the kernel.

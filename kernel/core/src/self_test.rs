@@ -112,6 +112,7 @@ impl Kernel {
             entry_level: machine.boot.entry_level,
             load_address: machine.boot.load_address,
             revision: machine.firmware.board_revision(),
+            chip_stepping: machine.chip_stepping,
             has_watchdog: machine.has_watchdog,
             is_engine_ready: self.engine.life == Life::Ready,
             received_bytes: self.serial.received_bytes(),

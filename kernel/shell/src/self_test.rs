@@ -34,6 +34,18 @@ pub struct ExchangeFacts {
 }
 
 impl ExchangeFacts {
+    /// Of two cores that understand each other.
+    #[cfg(test)]
+    pub(crate) const GOOD: Self = Self {
+        has_answered: true,
+        messages: 1000,
+        wanted: 1000,
+        torn: 0,
+        counted: 2000,
+        to_count: 2000,
+        elapsed_ns: 250_000,
+    };
+
     /// Whether all is as it should be.
     #[must_use]
     pub const fn is_good(&self) -> bool {
@@ -79,6 +91,8 @@ pub struct SelfTestFacts<'a> {
     pub load_address: u64,
     /// The board's revision code.
     pub revision: Option<u32>,
+    /// Stepping of the SoC: the letter in the upper four bits from A = 0, the number in the lower ones.
+    pub chip_stepping: Option<u8>,
     /// Rate that the cores were asked to have.
     pub arm_asked_hz: Option<u32>,
     /// The cores' clock.

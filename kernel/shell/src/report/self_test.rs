@@ -87,9 +87,17 @@ fn write_cores(facts: &SelfTestFacts<'_>, out: &mut dyn Write) -> Result {
     write!(out, "; entered at EL{}, loaded at {:#x}\r\n", facts.entry_level, facts.load_address)?;
     label("board", out)?;
     match facts.revision {
-        Some(revision) => write!(out, "revision {revision:06x}, circuit board 1.{}\r\n", revision & 0xF),
-        None => out.write_str("no revision is told\r\n"),
+        Some(revision) => write!(out, "revision {revision:06x}, circuit board 1.{}", revision & 0xF)?,
+        None => out.write_str("no revision is told")?,
     }
+    match facts.chip_stepping {
+        Some(stepping) => write!(out, ", chip stepping {}{}\r\n", stepping_letter(stepping), stepping & 0xF),
+        None => out.write_str(", no chip stepping is told\r\n"),
+    }
+}
+
+const fn stepping_letter(stepping: u8) -> char {
+    (b'A' + (stepping >> 4)) as char
 }
 
 fn write_clocks(facts: &SelfTestFacts<'_>, out: &mut dyn Write) -> Result {
@@ -158,7 +166,7 @@ fn write_claim(bytes: Option<u64>, out: &mut dyn Write) -> Result {
 fn write_card(facts: &SelfTestFacts<'_>, out: &mut dyn Write) -> Result {
     label("card", out)?;
     let Some(card) = facts.card else { return out.write_str("none answers\r\n") };
-    card.chars().take(ROW_CHARACTERS).try_for_each(|character| out.write_char(character))?;
+    write_words(card, out)?;
     out.write_str("\r\n")?;
     label("", out)?;
     match facts.card_read {
@@ -168,6 +176,26 @@ fn write_card(facts: &SelfTestFacts<'_>, out: &mut dyn Write) -> Result {
         }
         None => write!(out, "no speed before a model was read; {} errors\r\n", facts.card_errors),
     }
+}
+
+/// Writes words behind a label, in as many rows as they take.
+fn write_words(words: &str, out: &mut dyn Write) -> Result {
+    let mut column = 0;
+    for word in words.split_whitespace() {
+        let width = word.chars().count();
+        if column != 0 && column + 1 + width > ROW_CHARACTERS {
+            out.write_str("\r\n")?;
+            label("", out)?;
+            column = 0;
+        }
+        if column != 0 {
+            out.write_char(' ')?;
+            column += 1;
+        }
+        out.write_str(word)?;
+        column += width;
+    }
+    Ok(())
 }
 
 fn write_heat(facts: &SelfTestFacts<'_>, out: &mut dyn Write) -> Result {
@@ -289,15 +317,7 @@ mod tests {
     use super::*;
     use crate::report::rows;
 
-    const PARTNER: ExchangeFacts = ExchangeFacts {
-        has_answered: true,
-        messages: 1000,
-        wanted: 1000,
-        torn: 0,
-        counted: 2000,
-        to_count: 2000,
-        elapsed_ns: 250_000,
-    };
+    const PARTNER: ExchangeFacts = ExchangeFacts::GOOD;
     const FACTS: SelfTestFacts<'_> = SelfTestFacts {
         version: "0.1.0",
         board: "Raspberry Pi 4 Model B",
@@ -310,6 +330,7 @@ mod tests {
         entry_level: 2,
         load_address: 0x8_0000,
         revision: Some(0xB0_3115),
+        chip_stepping: Some(0x20),
         arm_asked_hz: Some(1_500_000_000),
         arm: ClockFacts { set_hz: Some(1_500_000_000), measured_hz: Some(1_500_345_000) },
         arm_timed_hz: Some(1_496_000_000),
@@ -322,7 +343,7 @@ mod tests {
         video_core_bytes: Some(76 << 20),
         tree_bytes: Some(1980 << 20),
         is_reserved_kept: true,
-        card: Some("SDHC/SDXC card of 31914 MB on EMMC2, 4 bit, 50.000 MHz, high speed"),
+        card: Some("SDHC/SDXC card of 31914 MB on EMMC2, 4 bit, 50.000 MHz, high speed, ADMA2"),
         card_read: Some((98_362_432, 4_500_000_000)),
         card_errors: 0,
         throttled: Some(0),
@@ -353,7 +374,9 @@ mod tests {
         assert!(rows.len() <= 24, "{rows:#?}");
         for row in [
             "cores        4 of 4 Cortex-A72 r0p3 run; entered at EL2, loaded at 0x80000",
-            "board        revision b03115, circuit board 1.5",
+            "board        revision b03115, circuit board 1.5, chip stepping C0",
+            "card         SDHC/SDXC card of 31914 MB on EMMC2, 4 bit, 50.000 MHz, high",
+            "             speed, ADMA2",
             "memory       1980.0 MiB used; by the revision 2048, mailbox 948 + 76, tree 1980",
             "             the sources agree",
             "             last load 98.3 MB, 21.8 MB/s; 0 errors",

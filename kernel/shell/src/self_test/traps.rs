@@ -232,15 +232,7 @@ mod tests {
     use super::*;
     use crate::self_test::{ClockFacts, ExchangeFacts};
 
-    pub(crate) const GOOD: ExchangeFacts = ExchangeFacts {
-        has_answered: true,
-        messages: 1000,
-        wanted: 1000,
-        torn: 0,
-        counted: 2000,
-        to_count: 2000,
-        elapsed_ns: 250_000,
-    };
+    const GOOD: ExchangeFacts = ExchangeFacts::GOOD;
 
     fn board() -> SelfTestFacts<'static> {
         SelfTestFacts {
@@ -303,6 +295,17 @@ mod tests {
             assert!(matches!(traps(&facts)[number - 1].verdict, NotHere(_)), "{number}");
         }
         assert_eq!(caught(&facts), [0_u32; 0]);
+    }
+
+    #[test]
+    fn a_timer_is_not_missed_before_its_first_tick() {
+        let early = SelfTestFacts { timer_interrupts: 0, is_timer_due: false, ..board() };
+        assert_eq!(traps(&early)[31 - 1].verdict, NotHere("no timer interrupt was due yet"));
+        // A wake interrupt that is missing shows at once.
+        let deaf = SelfTestFacts { exchanges: [GOOD, GOOD, ExchangeFacts::default()], ..early };
+        assert_eq!(traps(&deaf)[31 - 1].verdict, Caught("a wake interrupt does not arrive"));
+        let late = SelfTestFacts { is_timer_due: true, ..early };
+        assert_eq!(caught(&late), [31]);
     }
 
     #[test]
