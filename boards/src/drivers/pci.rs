@@ -2,6 +2,7 @@
 //!
 //! Enough for QEMU's `virt`, where nobody else uses PCI: no bridges, no interrupts, one base address.
 
+use crate::drivers::mmio::Mmio;
 use tock_registers::interfaces::{Readable, Writeable};
 use tock_registers::registers::ReadWrite;
 
@@ -42,7 +43,7 @@ pub trait Configuration {
 
 /// The configuration of bus 0 in memory.
 pub struct Bus0 {
-    words: &'static [ReadWrite<u32>; WORDS],
+    words: Mmio<[ReadWrite<u32>; WORDS]>,
 }
 
 impl Bus0 {
@@ -52,8 +53,8 @@ impl Bus0 {
     /// [`BUS_BYTES`] of configuration space are mapped at `address` for good as device memory, and nobody else uses them.
     #[must_use]
     pub unsafe fn new(address: usize) -> Self {
-        // SAFETY: the caller says that so many words are there for good; cells may change at any time.
-        Self { words: unsafe { &*core::ptr::with_exposed_provenance::<[ReadWrite<u32>; WORDS]>(address) } }
+        // SAFETY: the caller says that so many words are there for good, and they are register cells.
+        Self { words: unsafe { Mmio::new(address) } }
     }
 }
 

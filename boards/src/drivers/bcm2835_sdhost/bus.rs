@@ -1,6 +1,7 @@
 //! How the driver reaches its registers, the time, the slot and the firmware.
 
 use super::registers::Register;
+use crate::drivers::mmio::Mmio;
 use tock_registers::interfaces::{Readable, Writeable};
 use tock_registers::registers::ReadWrite;
 
@@ -34,13 +35,9 @@ pub struct SdhostServices {
 
 /// The controller in memory.
 pub struct MmioSdhost {
-    words: &'static [ReadWrite<u32>; WORDS],
+    words: Mmio<[ReadWrite<u32>; WORDS]>,
     services: SdhostServices,
 }
-
-// SAFETY: the words are device memory that is mapped the same on every core; `new` makes this value the only one that
-// accesses them, and all access goes through `&mut self`.
-unsafe impl Send for MmioSdhost {}
 
 impl MmioSdhost {
     /// The controller whose registers begin at the virtual address `base`.
@@ -49,9 +46,8 @@ impl MmioSdhost {
     /// 1. `base` is 4-byte aligned and mapped as device memory, readable and writable, for 84 bytes and for ever;
     /// 2. nothing else accesses these registers while the value lives.
     pub unsafe fn new(base: usize, services: SdhostServices) -> Self {
-        // SAFETY: by 1. the address is valid for 21 words for ever; `ReadWrite` allows what the device changes by itself.
-        let words = unsafe { &*core::ptr::with_exposed_provenance::<[ReadWrite<u32>; WORDS]>(base) };
-        Self { words, services }
+        // SAFETY: by 1. the words are mapped for good, and they are register cells.
+        Self { words: unsafe { Mmio::new(base) }, services }
     }
 }
 

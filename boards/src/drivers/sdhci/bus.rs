@@ -2,6 +2,7 @@
 
 use super::registers::Register;
 use crate::drivers::dma::MasterMemory;
+use crate::drivers::mmio::Mmio;
 use tock_registers::interfaces::{Readable, Writeable};
 use tock_registers::registers::ReadWrite;
 
@@ -41,13 +42,9 @@ pub struct KernelServices {
 
 /// The controller in memory.
 pub struct MmioBus {
-    words: &'static [ReadWrite<u32>; WORDS],
+    words: Mmio<[ReadWrite<u32>; WORDS]>,
     kernel: KernelServices,
 }
-
-// SAFETY: the words are device memory that is mapped the same on every core; `new` makes this value the only one that
-// accesses them, and all access goes through `&mut self`.
-unsafe impl Send for MmioBus {}
 
 impl MmioBus {
     /// The controller whose registers begin at the virtual address `base`.
@@ -56,9 +53,8 @@ impl MmioBus {
     /// 1. `base` is 4-byte aligned and mapped as device memory, readable and writable, for 92 bytes and for ever;
     /// 2. nothing else accesses these registers while the value lives.
     pub unsafe fn new(base: usize, kernel: KernelServices) -> Self {
-        // SAFETY: by 1. the address is valid for 23 words for ever; `ReadWrite` allows what the device changes by itself.
-        let words = unsafe { &*core::ptr::with_exposed_provenance::<[ReadWrite<u32>; WORDS]>(base) };
-        Self { words, kernel }
+        // SAFETY: by 1. the words are mapped for good, and they are register cells.
+        Self { words: unsafe { Mmio::new(base) }, kernel }
     }
 
     fn word(&self, register: Register) -> &ReadWrite<u32> {
