@@ -7,6 +7,7 @@ use core::fmt::{self, Write as _};
 
 use barellama_abi::outcome::{Outcome, StopReason};
 use barellama_abi::syscall::Phase;
+use barellama_shell::models::FindError;
 use barellama_shell::report::LoadFacts;
 use barellama_storage::StorageError;
 use heapless::String;
@@ -180,8 +181,10 @@ impl Kernel {
     #[expect(clippy::result_large_err, reason = "as above")]
     fn wanted_path(&self, wanted: &str) -> Result<ModelPath, LoadRefusal> {
         self.loading.find(wanted).or_else(|error| {
-            // The list has the folders that models are looked for in; a path may lead elsewhere.
-            if wanted.contains('/') {
+            // The list has the folders that models are looked for in, and room for some: a path may lead elsewhere, and a name too
+            // if models were left out.
+            let is_cut = self.loading.card.models().omitted != 0;
+            if wanted.contains('/') || is_cut && matches!(error, FindError::NoSuchName { .. }) {
                 return Ok(model_path(wanted.trim_start_matches('/')));
             }
             let mut sentence = String::new();

@@ -37,7 +37,11 @@ pub fn model_table<'a>(
             bytes => write!(out, "  {:>7} MB{loaded}\r\n", megabytes(bytes))?,
         }
     }
-    if omitted == 0 { Ok(()) } else { write!(out, "      and {omitted} more, which the list has no room for\r\n") }
+    if omitted == 0 {
+        Ok(())
+    } else {
+        write!(out, "      and {omitted} more, which the list has no room for: /load takes their paths\r\n")
+    }
 }
 
 /// Writes the row of a model that the firmware placed in memory, which is in no list of the card.
@@ -116,7 +120,7 @@ mod tests {
             rows[0].contains("models/x") && rows[0].contains("...") && rows[0].contains("-Q4_K_M.gguf"),
             "{rows:?}"
         );
-        assert_eq!(rows[1], "      and 3 more, which the list has no room for");
+        assert_eq!(rows[1], "      and 3 more, which the list has no room for: /load takes their paths");
     }
 
     #[test]
