@@ -65,6 +65,67 @@ fn the_menu_takes_the_first_model_after_a_while_and_a_person_may_choose() {
 }
 
 #[test]
+fn the_menu_is_left_out_where_nobody_has_to_choose() {
+    let sources = Sources::new();
+    // A number of the list in barellama.txt.
+    let chosen = card_of_three(&[("barellama.txt", &sources.file("chosen.txt", b"model = 3\n"))]);
+    let mut machine = Machine::raspi4b().card(&chosen.path()).boot();
+    let shown = machine.expect("models/c-q2_k.gguf: CRC-32", LONG);
+    machine.expect_ready();
+    assert!(!shown.contains("The card has 3 models"), "{shown}");
+
+    // Prompts that run by themselves.
+    let autorun = card_of_three(&[
+        ("barellama.txt", &sources.file("autorun.txt", b"autorun = prompts.txt\nmax_tokens = 2\n")),
+        ("prompts.txt", &sources.file("prompts.txt", b"Hello\n")),
+    ]);
+    let mut machine = Machine::raspi4b().card(&autorun.path()).boot();
+    let shown = machine.expect("a-q4_0.gguf: CRC-32", LONG);
+    assert!(!shown.contains("The card has 3 models"), "{shown}");
+    assert!(machine.expect_exit(LONG).success(), "{}", machine.transcript());
+
+    // A program that speaks while the menu waits.
+    let card = card_of_three(&[]);
+    let mut machine = Machine::raspi4b().card(&card.path()).boot();
+    machine.expect("without an answer number 1 is loaded", SHORT);
+    let client = r#""protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"test","version":"1"}"#;
+    machine.send(format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{{{client}}}}}\n"));
+    machine.expect(r#""protocolVersion":"2025-11-25""#, SHORT);
+    machine.send("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n/console\n");
+    let shown = machine.expect_ready();
+    assert!(shown.contains("a-q4_0.gguf: CRC-32"), "{shown}");
+}
+
+#[test]
+#[ignore = "takes two minutes: run it by its name"]
+fn fifty_loads_leave_nothing_behind() {
+    let card = card_of_three(&[]);
+    let mut machine = Machine::raspi4b().card(&card.path()).boot();
+    machine.expect("without an answer", SHORT);
+    machine.expect_prompt(SHORT);
+    machine.send("\r");
+    machine.expect_ready();
+    let first = answer(&mut machine);
+    let heap = |shown: String| shown.lines().find(|line| line.starts_with("kernel heap")).unwrap().to_owned();
+    // The first round of all three finds what the kernel keeps for good.
+    for name in ["2", "3", "1"] {
+        assert!(machine.ask(&format!("/load {name}")).contains("Ready."));
+    }
+    assert_eq!(answer(&mut machine), first);
+    let (memory, model, used) = (machine.ask("/mem"), machine.ask("/model"), heap(machine.ask("/status")));
+    for load in 0..50 {
+        let name = ["2", "3", "1"][load % 3];
+        assert!(machine.ask(&format!("/load {name}")).contains("Ready."), "load {load}");
+    }
+    assert!(machine.ask("/load 1").contains("Ready."));
+    assert_eq!(answer(&mut machine), first);
+    assert_eq!(machine.ask("/mem"), memory);
+    assert_eq!(machine.ask("/model"), model);
+    assert_eq!(heap(machine.ask("/status")), used);
+    println!("{used}\n{memory}");
+}
+
+#[test]
 fn models_are_changed_without_a_reboot() {
     let card = card_of_three(&[]);
     let mut machine = Machine::raspi4b().card(&card.path()).boot();

@@ -99,6 +99,28 @@ fn limits_of_an_answer_are_kept() {
 }
 
 #[test]
+fn a_step_that_takes_too_long_ends_its_request_alone() {
+    let (_card, mut machine) = boot("step_deadline_ms = 1\r\nmax_tokens = 4\r\n");
+    // A layer of hundreds of tokens takes more than a millisecond on every machine.
+    let long = "Tell me something about rivers. ".repeat(60);
+    let shown = machine.ask(&long);
+    assert!(shown.contains("step-deadline") && shown.contains("A step took longer than its budget."), "{shown}");
+    machine.expect_ready();
+    machine.ask("/set step_deadline_ms 0");
+    assert_eq!(machine.chat(&long).stop(), "max_tokens");
+}
+
+#[test]
+fn a_rate_that_the_uart_cannot_reach_leaves_the_line_as_it_is() {
+    // QEMU's firmware tells a UART clock of 3 MHz, of which a sixteenth is the highest rate.
+    let (_card, mut machine) = boot("baud = 4000000\r\n");
+    let sentence = "baud: the UART reaches 187500 bit/s instead of 4000000: it stays at 115200.";
+    assert!(machine.transcript().contains(sentence), "{}", machine.transcript());
+    let baud = machine.ask("/set baud");
+    assert!(baud.contains("115200") && !baud.contains("4000000"), "{baud}");
+}
+
+#[test]
 fn what_applies_to_a_load_applies_to_the_next_one() {
     let (_card, mut machine) = boot("context = 512\r\n");
     assert!(machine.ask("/set context 128").contains("from the next /load"));
