@@ -13,12 +13,15 @@ mod attention;
 mod dot;
 mod exp;
 mod five_bits;
+mod half_loop;
 mod halves;
 mod k_quants;
 mod quantize;
 mod short;
+mod six_bits;
 mod token_loop;
 mod vectors;
+mod wide_loop;
 
 pub(super) use attention::{HEAD_STEP, add_weighted, attention_scores, soften};
 pub(super) use exp::silu;
@@ -37,7 +40,7 @@ pub(super) fn product(format: GroupFormat) -> Product {
         (WeightFormat::Q8_0, Interleaving::Rows) => short::product::<short::Q8_0>,
         (WeightFormat::Q4K, Interleaving::Rows) => k_quants::product::<k_quants::Q4K>,
         (WeightFormat::Q5K, Interleaving::Rows) => k_quants::product::<five_bits::Q5K>,
-        (WeightFormat::Q6K, Interleaving::Rows) => k_quants::product::<k_quants::Q6K>,
+        (WeightFormat::Q6K, Interleaving::Rows) => k_quants::product::<six_bits::Q6K>,
         (WeightFormat::Q4_0, Interleaving::Quads) => short::product::<dot::Q4_0>,
         (WeightFormat::Q4_1, Interleaving::Quads) => short::product::<dot::Q4_1>,
         (WeightFormat::Q8_0, Interleaving::Quads) => short::product::<dot::Q8_0>,

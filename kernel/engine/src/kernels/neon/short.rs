@@ -5,8 +5,9 @@ use core::arch::aarch64::*;
 use super::super::activations::ActivationFormat;
 use super::super::format::{ROWS, WeightFormat};
 use super::super::product::{Operands, Outputs};
-use super::token_loop::{self, Pending, WidePending};
+use super::token_loop::{self, Pending};
 use super::vectors::{add_scaled, load, load_outputs, nibbles, scales, store_outputs, sums_of_32, to_floats};
+use super::wide_loop;
 
 /// Bytes of a block of activations.
 const ACTIVATION_BYTES: usize = ActivationFormat::Blocks32.block_bytes();
@@ -270,11 +271,11 @@ impl Block for Q8_0 {
         // SAFETY: the caller's promise; the loop goes from the first token to the last, whose outputs are finished here.
         unsafe {
             let (sums, tail) = sums_at::<Self>(weights, x);
-            let mut pending = WidePending { sums, tail };
+            let mut pending = wide_loop::Pending { sums, tail };
             if others > 0 {
                 let next = x.add(ACTIVATION_BYTES);
                 let outputs = outputs.as_mut_ptr().cast();
-                pending = token_loop::with_wide_sums(weights, scales, pending, next, outputs, others);
+                pending = wide_loop::with_wide_sums(weights, scales, pending, next, outputs, others);
             }
             let last = &mut outputs[others];
             store_outputs(last, Self::add_to(load_outputs(last), scales, pending.sums, pending.tail));

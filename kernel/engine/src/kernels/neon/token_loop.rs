@@ -6,6 +6,25 @@
 
 use core::arch::aarch64::*;
 
+/// Expands to assembly with 32 weights of each of eight rows in `v0` to `v15`, first halves first. It may use `v16` to `v25` beside its
+/// operands.
+macro_rules! with_weights {
+    (weights: $weights:expr, text: [$($line:literal),* $(,)?], $($operands:tt)*) => {
+        core::arch::asm!(
+            $($line,)*
+            in("v0") $weights[0][0], in("v1") $weights[1][0], in("v2") $weights[2][0], in("v3") $weights[3][0],
+            in("v4") $weights[4][0], in("v5") $weights[5][0], in("v6") $weights[6][0], in("v7") $weights[7][0],
+            in("v8") $weights[0][1], in("v9") $weights[1][1], in("v10") $weights[2][1], in("v11") $weights[3][1],
+            in("v12") $weights[4][1], in("v13") $weights[5][1], in("v14") $weights[6][1], in("v15") $weights[7][1],
+            out("v16") _, out("v17") _, out("v18") _, out("v19") _, out("v20") _, out("v21") _, out("v22") _,
+            out("v23") _, out("v24") _, out("v25") _,
+            options(nostack),
+            $($operands)*
+        )
+    };
+}
+pub(super) use with_weights;
+
 /// Expands to the assembly of a loop. The sums of the token before are in `v26`; steps may use `v27` to `v31` and must be
 /// done with `v26` after the last one.
 macro_rules! token_loop {
@@ -16,7 +35,9 @@ macro_rules! token_loop {
         end: $end:literal,
         $($operands:tt)*
     ) => {
-        core::arch::asm!(
+        with_weights! {
+            weights: $weights,
+            text: [
             "2:",
             $load,
             "smull v18.8h, v0.8b, v16.8b",
@@ -68,16 +89,11 @@ macro_rules! token_loop {
             "subs {count}, {count}, #1",
             "addp v26.8h, v18.8h, v22.8h",
             $end,
-            "b.ne 2b",
-            in("v0") $weights[0][0], in("v1") $weights[1][0], in("v2") $weights[2][0], in("v3") $weights[3][0],
-            in("v4") $weights[4][0], in("v5") $weights[5][0], in("v6") $weights[6][0], in("v7") $weights[7][0],
-            in("v8") $weights[0][1], in("v9") $weights[1][1], in("v10") $weights[2][1], in("v11") $weights[3][1],
-            in("v12") $weights[4][1], in("v13") $weights[5][1], in("v14") $weights[6][1], in("v15") $weights[7][1],
-            out("v16") _, out("v17") _, out("v18") _, out("v19") _, out("v20") _, out("v21") _, out("v22") _,
-            out("v23") _, out("v24") _, out("v25") _, out("v28") _, out("v29") _, out("v30") _,
-            options(nostack),
+            "b.ne 2b"
+            ],
+            out("v28") _, out("v29") _, out("v30") _,
             $($operands)*
-        )
+        }
     };
 }
 
@@ -212,211 +228,4 @@ pub(super) unsafe fn with_parts(
         );
     }
     sums
-}
-
-/// Where the loop over tokens of 8-bit weights stands.
-#[derive(Clone, Copy)]
-pub(super) struct WidePending {
-    /// The sums of a token that were not added to its outputs yet.
-    pub(super) sums: [int32x4_t; 2],
-    /// What follows the integers in its block of activations.
-    pub(super) tail: int8x16_t,
-}
-
-/// As [`with_scales`] for weights of 8 bits: a 16-bit lane holds the sum of two products, so these are widened after every 16.
-///
-/// # Safety
-/// As [`with_scales`].
-#[inline]
-#[target_feature(enable = "neon")]
-pub(super) unsafe fn with_wide_sums(
-    weights: &[[int8x16_t; 2]; 8],
-    scales: &[float32x4_t; 2],
-    pending: WidePending,
-    x: *const u8,
-    outputs: *mut f32,
-    count: usize,
-) -> WidePending {
-    let WidePending { sums: [mut low, mut high], mut tail } = pending;
-    // SAFETY: one block is read and one output rewritten in each of `count` turns, as the caller promises; `scales` is read.
-    // All registers that the text names are operands.
-    unsafe {
-        core::arch::asm!(
-            "2:",
-            "ldp q16, q17, [{x}], #48",
-            "smull v18.8h, v0.8b, v16.8b",
-            "smull v19.8h, v1.8b, v16.8b",
-            "smull v20.8h, v2.8b, v16.8b",
-            "smull v21.8h, v3.8b, v16.8b",
-            "ldp q29, q30, [{scales}]",
-            "smlal2 v18.8h, v0.16b, v16.16b",
-            "smlal2 v19.8h, v1.16b, v16.16b",
-            "scvtf v26.4s, v26.4s",
-            "smlal2 v20.8h, v2.16b, v16.16b",
-            "smlal2 v21.8h, v3.16b, v16.16b",
-            "scvtf v27.4s, v27.4s",
-            "saddlp v22.4s, v18.8h",
-            "smull v18.8h, v8.8b, v17.8b",
-            "saddlp v23.4s, v19.8h",
-            "smull v19.8h, v9.8b, v17.8b",
-            "fmul v29.4s, v29.4s, v28.s[0]",
-            "saddlp v24.4s, v20.8h",
-            "smull v20.8h, v10.8b, v17.8b",
-            "saddlp v25.4s, v21.8h",
-            "smull v21.8h, v11.8b, v17.8b",
-            "fmul v30.4s, v30.4s, v28.s[0]",
-            "smlal2 v18.8h, v8.16b, v17.16b",
-            "ldr q31, [{outputs}]",
-            "smlal2 v19.8h, v9.16b, v17.16b",
-            "ldr q28, [{outputs}, #16]",
-            "smlal2 v20.8h, v10.16b, v17.16b",
-            "fmla v31.4s, v29.4s, v26.4s",
-            "smlal2 v21.8h, v11.16b, v17.16b",
-            "fmla v28.4s, v30.4s, v27.4s",
-            "sadalp v22.4s, v18.8h",
-            "smull v18.8h, v4.8b, v16.8b",
-            "sadalp v23.4s, v19.8h",
-            "smull v19.8h, v5.8b, v16.8b",
-            "sadalp v24.4s, v20.8h",
-            "smull v20.8h, v6.8b, v16.8b",
-            "sadalp v25.4s, v21.8h",
-            "smull v21.8h, v7.8b, v16.8b",
-            "stp q31, q28, [{outputs}], #32",
-            "smlal2 v18.8h, v4.16b, v16.16b",
-            "addp v22.4s, v22.4s, v23.4s",
-            "smlal2 v19.8h, v5.16b, v16.16b",
-            "addp v24.4s, v24.4s, v25.4s",
-            "smlal2 v20.8h, v6.16b, v16.16b",
-            "smlal2 v21.8h, v7.16b, v16.16b",
-            "ldr q28, [{x}, #-16]",
-            "saddlp v27.4s, v18.8h",
-            "smull v18.8h, v12.8b, v17.8b",
-            "saddlp v23.4s, v19.8h",
-            "smull v19.8h, v13.8b, v17.8b",
-            "addp v26.4s, v22.4s, v24.4s",
-            "saddlp v29.4s, v20.8h",
-            "smull v20.8h, v14.8b, v17.8b",
-            "saddlp v25.4s, v21.8h",
-            "smull v21.8h, v15.8b, v17.8b",
-            "subs {count}, {count}, #1",
-            "smlal2 v18.8h, v12.16b, v17.16b",
-            "smlal2 v19.8h, v13.16b, v17.16b",
-            "smlal2 v20.8h, v14.16b, v17.16b",
-            "smlal2 v21.8h, v15.16b, v17.16b",
-            "sadalp v27.4s, v18.8h",
-            "sadalp v23.4s, v19.8h",
-            "sadalp v29.4s, v20.8h",
-            "sadalp v25.4s, v21.8h",
-            "addp v27.4s, v27.4s, v23.4s",
-            "addp v29.4s, v29.4s, v25.4s",
-            "addp v27.4s, v27.4s, v29.4s",
-            "b.ne 2b",
-            in("v0") weights[0][0], in("v1") weights[1][0], in("v2") weights[2][0], in("v3") weights[3][0],
-            in("v4") weights[4][0], in("v5") weights[5][0], in("v6") weights[6][0], in("v7") weights[7][0],
-            in("v8") weights[0][1], in("v9") weights[1][1], in("v10") weights[2][1], in("v11") weights[3][1],
-            in("v12") weights[4][1], in("v13") weights[5][1], in("v14") weights[6][1], in("v15") weights[7][1],
-            out("v16") _, out("v17") _, out("v18") _, out("v19") _, out("v20") _, out("v21") _, out("v22") _,
-            out("v23") _, out("v24") _, out("v25") _, inout("v26") low, inout("v27") high, inout("v28") tail,
-            out("v29") _, out("v30") _, out("v31") _,
-            x = inout(reg) x => _, outputs = inout(reg) outputs => _, count = inout(reg) count => _,
-            scales = in(reg) scales.as_ptr(),
-            options(nostack),
-        );
-    }
-    WidePending { sums: [low, high], tail }
-}
-
-/// A part of a long block whose scales belong to 16 weights, for `count` tokens: adds products times scales to the sums of each, two
-/// halves of a row's sum side by side.
-///
-/// `weights[row]` and `scales` are of the activations at `x`, then of those 64 further.
-///
-/// # Safety
-/// `count` is not 0; `count` times, 304 bytes apart, 80 integers lie at `x`; `count` times four vectors lie at `tile`, which are
-/// rewritten. `x` and `tile` are multiples of 16.
-#[inline]
-#[target_feature(enable = "neon")]
-pub(super) unsafe fn with_half_parts(
-    weights: &[[int8x16_t; 2]; 8],
-    scales: &[[int16x8_t; 2]; 2],
-    x: *const u8,
-    tile: *mut [int32x4_t; 4],
-    count: usize,
-) {
-    // SAFETY: two stretches of integers are read and four vectors rewritten in each of `count` turns, as the caller promises. All
-    // registers that the text names are operands.
-    unsafe {
-        core::arch::asm!(
-            "2:",
-            "ldr q16, [{x}], #64",
-            "smull v17.8h, v0.8b, v16.8b",
-            "smull v18.8h, v1.8b, v16.8b",
-            "smull v19.8h, v2.8b, v16.8b",
-            "smull v20.8h, v3.8b, v16.8b",
-            "ldp q30, q31, [{tile}]",
-            "smull v21.8h, v4.8b, v16.8b",
-            "smull v22.8h, v5.8b, v16.8b",
-            "smull v23.8h, v6.8b, v16.8b",
-            "smull v24.8h, v7.8b, v16.8b",
-            "smlal2 v17.8h, v0.16b, v16.16b",
-            "smlal2 v18.8h, v1.16b, v16.16b",
-            "smlal2 v19.8h, v2.16b, v16.16b",
-            "smlal2 v20.8h, v3.16b, v16.16b",
-            "smlal2 v21.8h, v4.16b, v16.16b",
-            "addp v17.8h, v17.8h, v18.8h",
-            "smlal2 v22.8h, v5.16b, v16.16b",
-            "addp v19.8h, v19.8h, v20.8h",
-            "smlal2 v23.8h, v6.16b, v16.16b",
-            "smlal2 v24.8h, v7.16b, v16.16b",
-            "ldr q16, [{x}], #240",
-            "addp v25.8h, v17.8h, v19.8h",
-            "smull v17.8h, v8.8b, v16.8b",
-            "smull v18.8h, v9.8b, v16.8b",
-            "addp v21.8h, v21.8h, v22.8h",
-            "smull v19.8h, v10.8b, v16.8b",
-            "addp v23.8h, v23.8h, v24.8h",
-            "smull v20.8h, v11.8b, v16.8b",
-            "smlal v30.4s, v25.4h, v26.4h",
-            "smlal2 v31.4s, v25.8h, v26.8h",
-            "addp v25.8h, v21.8h, v23.8h",
-            "smull v21.8h, v12.8b, v16.8b",
-            "smull v22.8h, v13.8b, v16.8b",
-            "smull v23.8h, v14.8b, v16.8b",
-            "smull v24.8h, v15.8b, v16.8b",
-            "smlal2 v17.8h, v8.16b, v16.16b",
-            "smlal2 v18.8h, v9.16b, v16.16b",
-            "smlal2 v19.8h, v10.16b, v16.16b",
-            "smlal2 v20.8h, v11.16b, v16.16b",
-            "smlal2 v21.8h, v12.16b, v16.16b",
-            "addp v17.8h, v17.8h, v18.8h",
-            "smlal2 v22.8h, v13.16b, v16.16b",
-            "addp v19.8h, v19.8h, v20.8h",
-            "smlal2 v23.8h, v14.16b, v16.16b",
-            "smlal2 v24.8h, v15.16b, v16.16b",
-            "ldp q18, q20, [{tile}, #32]",
-            "addp v17.8h, v17.8h, v19.8h",
-            "addp v21.8h, v21.8h, v22.8h",
-            "addp v23.8h, v23.8h, v24.8h",
-            "smlal v18.4s, v25.4h, v27.4h",
-            "smlal2 v20.4s, v25.8h, v27.8h",
-            "smlal v30.4s, v17.4h, v28.4h",
-            "smlal2 v31.4s, v17.8h, v28.8h",
-            "addp v21.8h, v21.8h, v23.8h",
-            "subs {count}, {count}, #1",
-            "stp q30, q31, [{tile}], #32",
-            "smlal v18.4s, v21.4h, v29.4h",
-            "smlal2 v20.4s, v21.8h, v29.8h",
-            "stp q18, q20, [{tile}], #32",
-            "b.ne 2b",
-            in("v0") weights[0][0], in("v1") weights[1][0], in("v2") weights[2][0], in("v3") weights[3][0],
-            in("v4") weights[4][0], in("v5") weights[5][0], in("v6") weights[6][0], in("v7") weights[7][0],
-            in("v8") weights[0][1], in("v9") weights[1][1], in("v10") weights[2][1], in("v11") weights[3][1],
-            in("v12") weights[4][1], in("v13") weights[5][1], in("v14") weights[6][1], in("v15") weights[7][1],
-            out("v16") _, out("v17") _, out("v18") _, out("v19") _, out("v20") _, out("v21") _, out("v22") _,
-            out("v23") _, out("v24") _, out("v25") _, in("v26") scales[0][0], in("v27") scales[0][1],
-            in("v28") scales[1][0], in("v29") scales[1][1], out("v30") _, out("v31") _,
-            x = inout(reg) x => _, tile = inout(reg) tile => _, count = inout(reg) count => _,
-            options(nostack),
-        );
-    }
 }

@@ -3,7 +3,8 @@
 use core::arch::aarch64::*;
 
 use super::super::super::format::WeightFormat;
-use super::super::k_quants::{self, Block, SUMS, Sums, scaled, six_bit_start, times_sums};
+use super::super::k_quants::{self, Block, SUMS, Sums, scaled, times_sums};
+use super::super::six_bits::six_bit_start;
 use super::super::vectors::{add_scaled, insert_right, load, scales};
 use super::{Quads, nibbles, sums_of_16, sums_of_32};
 
