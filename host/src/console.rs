@@ -73,7 +73,8 @@ fn open_log(path: &Path) -> io::Result<Box<dyn Write>> {
     if path == Path::new("-") {
         return Ok(Box::new(io::stderr()));
     }
-    Ok(Box::new(File::options().create(true).append(true).open(path)?))
+    let file = File::options().create(true).append(true).open(path);
+    Ok(Box::new(file.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?))
 }
 
 /// Why a connection ended.

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use serialport::TTYPort;
+use thiserror::Error;
 
 /// How long a read or a write of an open line may block.
 const POLL: Duration = Duration::from_millis(20);
@@ -31,19 +32,41 @@ pub enum Line {
 
 impl Line {
     /// Reads `HOST:PORT` or `unix:PATH`.
-    #[must_use]
-    pub fn from_address(address: &str) -> Self {
-        match address.strip_prefix("unix:") {
-            Some(path) => Self::Unix(path.to_owned()),
-            None => Self::Tcp(address.to_owned()),
+    ///
+    /// # Errors
+    /// If it is neither, a sentence.
+    pub fn from_address(address: &str) -> Result<Self, String> {
+        let port = address.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+        match (address.strip_prefix("unix:"), port) {
+            (Some(path), _) if !path.is_empty() => Ok(Self::Unix(path.to_owned())),
+            (None, Some(Ok(_))) => Ok(Self::Tcp(address.to_owned())),
+            _ => Err(format!("{address:?} is neither HOST:PORT nor unix:PATH")),
         }
     }
 
     /// Opens it.
     ///
     /// # Errors
-    /// If there is no such device or address, or it is not allowed or already in use.
-    pub fn open(&self) -> io::Result<Box<dyn Stream>> {
+    /// If there is no such device or address, or it is not allowed or already in use; with what can be done.
+    pub fn open(&self) -> Result<Box<dyn Stream>, OpenError> {
+        self.open_stream().map_err(|error| match self.advice(&error) {
+            None => OpenError::Plain(error),
+            Some(advice) => OpenError::Advised { error, advice },
+        })
+    }
+
+    /// What to ask if the line is open and no board answers.
+    #[must_use]
+    pub fn silence_advice(&self) -> &'static str {
+        match self {
+            Self::Serial { .. } => "is it on, is the cable right, is the bit rate that of the board's barellama.txt?",
+            Self::Tcp(_) | Self::Unix(_) => {
+                "does the machine run, and is no other program connected? QEMU serves one at a time"
+            }
+        }
+    }
+
+    fn open_stream(&self) -> io::Result<Box<dyn Stream>> {
         Ok(match self {
             Self::Serial { device, baud } => {
                 let port = serialport::new(device, *baud).timeout(POLL).open_native().map_err(io::Error::from)?;
@@ -64,6 +87,42 @@ impl Line {
             }
         })
     }
+
+    fn advice(&self, error: &io::Error) -> Option<&'static str> {
+        let text = error.to_string().to_lowercase();
+        // The crate for serial ports has no kind of its own for a device that is taken.
+        let is_taken = text.contains("lock") || text.contains("busy");
+        Some(match (self, error.kind()) {
+            (Self::Serial { .. }, _) if is_taken => "another program has it: end that first",
+            (Self::Serial { .. }, io::ErrorKind::PermissionDenied) => {
+                "on Linux its users are in a group: `sudo usermod -aG dialout $USER`, then log in again"
+            }
+            (Self::Serial { .. }, _) if text.contains("typewriter") => "that is no serial device",
+            (Self::Serial { .. }, io::ErrorKind::NotFound) => {
+                "is the adapter plugged in? `ls /dev/ttyUSB* /dev/ttyACM* /dev/cu.*` shows what there is"
+            }
+            (Self::Unix(_), io::ErrorKind::NotFound) => "QEMU makes it by `-serial unix:PATH,server=on,wait=off`",
+            (Self::Unix(_) | Self::Tcp(_), io::ErrorKind::ConnectionRefused) => "nobody listens there: does QEMU run?",
+            _ => return None,
+        })
+    }
+}
+
+/// A line that cannot be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// What the system says.
+    #[error("{0}")]
+    Plain(#[from] io::Error),
+    /// The same with what can be done.
+    #[error("{error} ({advice})")]
+    Advised {
+        /// What the system says.
+        #[source]
+        error: io::Error,
+        /// A question or a command.
+        advice: &'static str,
+    },
 }
 
 impl fmt::Display for Line {
@@ -127,14 +186,32 @@ mod tests {
 
     #[test]
     fn addresses_are_told_apart() {
-        assert_eq!(Line::from_address("unix:/tmp/x"), Line::Unix("/tmp/x".to_owned()));
-        assert_eq!(Line::from_address("localhost:4321"), Line::Tcp("localhost:4321".to_owned()));
+        assert_eq!(Line::from_address("unix:/tmp/x"), Ok(Line::Unix("/tmp/x".to_owned())));
+        assert_eq!(Line::from_address("localhost:4321"), Ok(Line::Tcp("localhost:4321".to_owned())));
+        assert_eq!(Line::from_address("[::1]:4321"), Ok(Line::Tcp("[::1]:4321".to_owned())));
+        for wrong in ["", "localhost", "/dev/ttyUSB0", "unix:", "localhost:", "localhost:99999"] {
+            assert!(Line::from_address(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]
-    fn what_is_not_there_is_an_error() {
-        assert!(Line::from_address("unix:/nonexistent/socket").open().is_err());
-        assert!(Line::Serial { device: "/nonexistent/tty".to_owned(), baud: 115_200 }.open().is_err());
-        assert!(Line::from_address("no port here").open().is_err());
+    fn what_cannot_be_opened_is_told_with_what_to_do() {
+        let serial = |device: &str| Line::Serial { device: device.to_owned(), baud: 115_200 };
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("socket");
+        drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+        for (line, advice) in [
+            (serial("/nonexistent/tty"), "plugged in?"),
+            (serial("/dev/null"), "no serial device"),
+            (Line::Unix("/nonexistent/socket".to_owned()), "-serial unix:"),
+            (Line::Unix(socket.display().to_string()), "nobody listens"),
+        ] {
+            let error = line.open().err().expect("nothing is there").to_string();
+            assert!(error.contains(advice), "{line}: {error}");
+        }
+        let taken = io::Error::other("Unable to acquire exclusive lock on serial port");
+        assert!(serial("x").advice(&taken).is_some_and(|advice| advice.contains("another program")));
+        let forbidden = io::ErrorKind::PermissionDenied.into();
+        assert!(serial("x").advice(&forbidden).is_some_and(|advice| advice.contains("dialout")));
     }
 }

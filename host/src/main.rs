@@ -9,7 +9,7 @@ use std::time::Duration;
 use barellama::card::{self, CardSize};
 use barellama::line::Line;
 use barellama::{bridge, checks, console, image};
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 /// Host tools of barellama, the bare-metal llama for the Raspberry Pi.
 #[derive(Parser)]
@@ -51,15 +51,8 @@ enum Command {
     /// Connects this terminal to the board; goes on when the board is reset or the line comes back. Ctrl-] quits.
     #[command(after_long_help = console::EXAMPLES)]
     Console {
-        /// Serial device, e.g. /dev/ttyUSB0.
-        #[arg(long, conflicts_with = "connect", required_unless_present = "connect")]
-        port: Option<String>,
-        /// Bit rate of the serial device.
-        #[arg(long, default_value_t = 115_200)]
-        baud: u32,
-        /// HOST:PORT or unix:PATH, for a serial line that a program offers.
-        #[arg(long)]
-        connect: Option<String>,
+        #[command(flatten)]
+        line: LineArguments,
         /// File for the board's log, which is shown dimmed between the rows otherwise; `-` for standard error.
         #[arg(long)]
         log: Option<PathBuf>,
@@ -67,15 +60,8 @@ enum Command {
     /// Connects an MCP client to the board: messages on standard input and output, everything else on standard error.
     #[command(after_long_help = bridge::EXAMPLES)]
     Mcp {
-        /// Serial device, e.g. /dev/ttyUSB0 or /dev/cu.usbserial-0001.
-        #[arg(long, conflicts_with = "connect", required_unless_present = "connect")]
-        port: Option<String>,
-        /// Bit rate of the serial device, the same as `baud` in the board's barellama.txt.
-        #[arg(long, default_value_t = 115_200)]
-        baud: u32,
-        /// HOST:PORT or unix:PATH, for a serial line that a program offers.
-        #[arg(long)]
-        connect: Option<String>,
+        #[command(flatten)]
+        line: LineArguments,
         /// How many seconds answers may still take when standard input has ended.
         #[arg(long, default_value_t = 1)]
         drain_s: u32,
@@ -88,6 +74,36 @@ enum Command {
     },
     /// Checks the direction of the dependencies between the crates of this workspace.
     CheckDependencies,
+}
+
+/// Where the board's serial line is.
+#[derive(Args)]
+struct LineArguments {
+    #[command(flatten)]
+    place: Place,
+    /// Bit rate of the serial device, the same as `baud` in the board's barellama.txt.
+    #[arg(long, default_value_t = 115_200)]
+    baud: u32,
+}
+
+/// Exactly one of them.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct Place {
+    /// Serial device, e.g. /dev/ttyUSB0 or /dev/cu.usbserial-0001.
+    #[arg(long)]
+    port: Option<String>,
+    /// HOST:PORT or unix:PATH, for a serial line that a program offers.
+    #[arg(long, value_parser = Line::from_address)]
+    connect: Option<Line>,
+}
+
+impl LineArguments {
+    fn into_line(self) -> Result<Line, &'static str> {
+        let Self { place, baud } = self;
+        let serial = place.port.map(|device| Line::Serial { device, baud });
+        place.connect.or(serial).ok_or("either --port or --connect is needed")
+    }
 }
 
 fn main() -> ExitCode {
@@ -114,29 +130,13 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             let card = card::make(&output, size, &entries)?;
             println!("{}: {card}", output.display());
         }
-        Command::Console { port, baud, connect, log } => {
-            console::run(&line(port, baud, connect)?, log.as_deref())?;
-        }
-        Command::Mcp { port, baud, connect, drain_s } => {
+        Command::Console { line, log } => console::run(&line.into_line()?, log.as_deref())?,
+        Command::Mcp { line, drain_s } => {
             let drain = Duration::from_secs(drain_s.into());
-            bridge::run(
-                &line(port, baud, connect)?,
-                drain,
-                std::io::stdin(),
-                &mut std::io::stdout(),
-                &mut std::io::stderr(),
-            )?;
+            bridge::run(&line.into_line()?, drain, std::io::stdin(), &mut std::io::stdout(), &mut std::io::stderr())?;
         }
         Command::CheckKernel { kernel } => println!("{}: {}", kernel.display(), checks::kernel::check(&kernel)?),
         Command::CheckDependencies => println!("{}", checks::dependencies::check()?),
     }
     Ok(())
-}
-
-fn line(port: Option<String>, baud: u32, connect: Option<String>) -> Result<Line, &'static str> {
-    match (port, connect) {
-        (Some(device), _) => Ok(Line::Serial { device, baud }),
-        (None, Some(address)) => Ok(Line::from_address(&address)),
-        (None, None) => Err("either --port or --connect is needed"),
-    }
 }

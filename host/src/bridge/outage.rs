@@ -4,8 +4,8 @@ use std::fmt;
 
 /// How long a line may be away, in nanoseconds: a cable that is put in again.
 const LINE_PATIENCE_NS: u64 = 5_000_000_000;
-/// How long a board may take to answer, in nanoseconds: it may load a model from its card.
-const BOARD_PATIENCE_NS: u64 = 60_000_000_000;
+/// How long a board may take to answer, in nanoseconds: it may have to boot. Clients give up after 60 s and show no reason then.
+const BOARD_PATIENCE_NS: u64 = 30_000_000_000;
 
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,13 +48,7 @@ pub(super) struct Outage {
 
 impl Outage {
     pub fn new(trouble: Trouble, now_ns: u64) -> Self {
-        let detail = match trouble {
-            Trouble::LineClosed => String::new(),
-            Trouble::BoardSilent | Trouble::BoardReset => {
-                "is it on, is the cable right, is the bit rate that of the board's barellama.txt?".to_owned()
-            }
-        };
-        Self { trouble, since_ns: now_ns, detail, is_told: false }
+        Self { trouble, since_ns: now_ns, detail: String::new(), is_told: false }
     }
 
     pub fn with_detail(mut self, detail: &str) -> Self {

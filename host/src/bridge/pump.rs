@@ -63,7 +63,7 @@ pub fn run(
         drain,
         output,
         notes,
-        relay: Relay::new(timing_of(line), Nonces::from_system(), 0),
+        relay: Relay::new(timing_of(line), Nonces::from_system(), line.silence_advice(), 0),
         start,
         wire: None,
         wires: 0,
@@ -179,7 +179,6 @@ impl Pump<'_> {
 
     fn lose_wire(&mut self, reason: &str) {
         let reason = format!("{}: {reason}", self.line);
-        self.relay.notes().say(&format!("{reason}; looking for it again"));
         self.wire = None;
         self.attempt_at = Instant::now();
         self.relay.wire_closed(&reason, self.now_ns());

@@ -27,6 +27,7 @@ const PROBE: &[u8] = b"\n";
 /// The state of a bridge.
 #[derive(Debug)]
 pub(super) struct Relay {
+    silence_advice: &'static str,
     link: Link,
     nonces: Nonces,
     lines: Lines,
@@ -39,6 +40,8 @@ pub(super) struct Relay {
     /// Why messages cannot be exchanged now.
     outage: Option<Outage>,
     is_wire_open: bool,
+    /// Why it is not, as far as people were told.
+    closed_because: String,
     /// When the board last said something, or was asked to.
     heard_ns: u64,
     output: Vec<u8>,
@@ -54,8 +57,10 @@ enum Event {
 
 impl Relay {
     /// A bridge whose line is not open yet.
-    pub fn new(timing: Timing, nonces: Nonces, now_ns: u64) -> Self {
+    /// `silence_advice`: what to ask if no board answers.
+    pub fn new(timing: Timing, nonces: Nonces, silence_advice: &'static str, now_ns: u64) -> Self {
         Self {
+            silence_advice,
             link: Link::new(Role::Host, timing),
             nonces,
             lines: Lines::default(),
@@ -67,6 +72,7 @@ impl Relay {
             is_inbound_too_long: false,
             outage: Some(Outage::new(Trouble::LineClosed, now_ns)),
             is_wire_open: false,
+            closed_because: String::new(),
             heard_ns: now_ns,
             output: Vec::new(),
             notes: Notes::default(),
@@ -76,6 +82,7 @@ impl Relay {
     /// The line was opened, for the first time or again.
     pub fn wire_opened(&mut self, now_ns: u64) {
         self.is_wire_open = true;
+        self.closed_because.clear();
         if self.link.is_open() {
             // Perhaps only the cable was out: what was lost is sent again. If the board was reset, its answer tells.
             self.outage = None;
@@ -89,6 +96,10 @@ impl Relay {
     pub fn wire_closed(&mut self, reason: &str, now_ns: u64) {
         self.is_wire_open = false;
         self.notes.show_rest();
+        if self.closed_because != reason {
+            reason.clone_into(&mut self.closed_because);
+            self.notes.say(&format!("{reason}; trying again"));
+        }
         match &mut self.outage {
             Some(outage) if outage.trouble() == Trouble::LineClosed => outage.set_detail(reason),
             _ => self.outage = Some(Outage::new(Trouble::LineClosed, now_ns).with_detail(reason)),
@@ -240,7 +251,7 @@ impl Relay {
     }
 
     fn greet(&mut self, now_ns: u64) {
-        self.outage = Some(Outage::new(Trouble::BoardSilent, now_ns));
+        self.outage = Some(Outage::new(Trouble::BoardSilent, now_ns).with_detail(self.silence_advice));
         self.link.hello(self.nonces.next(), now_ns);
     }
 

@@ -7,7 +7,7 @@ use std::sync::mpsc::Sender;
 use std::thread::{self, JoinHandle};
 
 use super::pump::Event;
-use crate::line::{Line, Stream, is_timeout};
+use crate::line::{Line, OpenError, Stream, is_timeout};
 
 /// A connection to the board.
 pub(super) struct Wire {
@@ -20,7 +20,7 @@ pub(super) struct Wire {
 
 impl Wire {
     /// Opens the line. What comes is sent as events with that number, so that those of an earlier connection can be told apart.
-    pub fn open(line: &Line, number: u64, events: &Sender<Event>) -> io::Result<Self> {
+    pub fn open(line: &Line, number: u64, events: &Sender<Event>) -> Result<Self, OpenError> {
         let stream = line.open()?;
         let reading = stream.share()?;
         let is_over = Arc::new(AtomicBool::new(false));
