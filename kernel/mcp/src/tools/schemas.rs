@@ -1,62 +1,79 @@
 //! JSON Schemas of arguments and results (2020-12, the dialect that MCP assumes).
 
 macro_rules! object {
+    ("", $($property:expr),* $(,)?) => {
+        concat!(r#"{"type":"object","properties":{"#, list!($($property),*), r#"},"additionalProperties":false}"#)
+    };
     ($required:expr, $($property:expr),* $(,)?) => {
         concat!(
             r#"{"type":"object","properties":{"#,
-            object!(@list $($property),*),
+            list!($($property),*),
             r#"},"required":["#, $required, r#"],"additionalProperties":false}"#
         )
     };
-    (@list) => { "" };
-    (@list $first:expr $(, $rest:expr)*) => { concat!($first $(, ",", $rest)*) };
+}
+
+/// Results may grow members, so theirs are not closed.
+macro_rules! result {
+    ($required:expr, $($property:expr),* $(,)?) => {
+        concat!(r#"{"type":"object","properties":{"#, list!($($property),*), r#"},"required":["#, $required, "]}")
+    };
+}
+
+macro_rules! list {
+    () => { "" };
+    ($first:expr $(, $rest:expr)*) => { concat!($first $(, ",", $rest)*) };
+}
+
+/// A member of a type, with more about it where its name does not say all.
+macro_rules! member {
+    ($name:literal, $kind:expr) => {
+        concat!(r#"""#, $name, r#"":{"type":"#, $kind, "}")
+    };
+    ($name:literal, $kind:expr, $description:literal) => {
+        concat!(r#"""#, $name, r#"":{"type":"#, $kind, r#","description":""#, $description, r#""}"#)
+    };
 }
 
 macro_rules! number {
     ($name:literal, $range:literal, $description:literal) => {
-        concat!(r#"""#, $name, r#"":{"type":"number","#, $range, r#","description":""#, $description, r#""}"#)
+        member!($name, concat!(r#""number","#, $range), $description)
     };
 }
 
 macro_rules! integer {
     ($name:literal, $range:literal, $description:literal) => {
-        concat!(r#"""#, $name, r#"":{"type":"integer","#, $range, r#","description":""#, $description, r#""}"#)
+        member!($name, concat!(r#""integer","#, $range), $description)
     };
 }
 
 macro_rules! count {
-    ($name:literal, $description:literal) => {
-        integer!($name, r#""minimum":0"#, $description)
+    ($name:literal $(, $description:literal)?) => {
+        member!($name, r#""integer""# $(, $description)?)
     };
 }
 
 macro_rules! optional_count {
-    ($name:literal, $description:literal) => {
-        concat!(r#"""#, $name, r#"":{"type":["integer","null"],"description":""#, $description, r#""}"#)
+    ($name:literal $(, $description:literal)?) => {
+        member!($name, r#"["integer","null"]"# $(, $description)?)
     };
 }
 
 macro_rules! string {
-    ($name:literal, $description:literal) => {
-        concat!(r#"""#, $name, r#"":{"type":"string","description":""#, $description, r#""}"#)
+    ($name:literal $(, $description:literal)?) => {
+        member!($name, r#""string""# $(, $description)?)
     };
 }
 
 macro_rules! boolean {
-    ($name:literal, $description:literal) => {
-        concat!(r#"""#, $name, r#"":{"type":"boolean","description":""#, $description, r#""}"#)
+    ($name:literal $(, $description:literal)?) => {
+        member!($name, r#""boolean""# $(, $description)?)
     };
 }
 
 macro_rules! token_ids {
     ($name:literal, $description:literal) => {
-        concat!(
-            r#"""#,
-            $name,
-            r#"":{"type":"array","items":{"type":"integer","minimum":0,"maximum":4294967295},"description":""#,
-            $description,
-            r#""}"#
-        )
+        member!($name, r#""array","items":{"type":"integer","minimum":0,"maximum":4294967295}"#, $description)
     };
 }
 
@@ -77,15 +94,15 @@ macro_rules! generation_input {
         object!(
             $required,
             $subject,
-            integer!("max_tokens", r#""minimum":0,"maximum":65536,"default":256"#, "most tokens to generate; 0: as many as the context holds"),
-            number!("temperature", r#""minimum":0,"maximum":10,"default":0"#, "0: always the most likely token; higher: more varied"),
-            integer!("top_k", r#""minimum":0,"maximum":1000000,"default":40"#, "choose among so many best tokens; 0: all"),
-            number!("top_p", r#""minimum":0,"maximum":1,"default":0.95"#, "choose among the best tokens that have this probability together; 1: all"),
-            number!("min_p", r#""minimum":0,"maximum":1,"default":0.05"#, "choose among tokens with at least this share of the best one's probability; 0: all"),
-            number!("repeat_penalty", r#""exclusiveMinimum":0,"maximum":10,"default":1"#, "penalty for tokens among the last 64; 1: none"),
+            integer!("max_tokens", r#""minimum":0,"maximum":65536,"default":256"#, "most tokens to generate; 0: until the context is full"),
+            number!("temperature", r#""minimum":0,"maximum":10,"default":0"#, "0: always the likeliest token; higher: more varied"),
+            integer!("top_k", r#""minimum":0,"maximum":1000000,"default":40"#, "choose among this many best tokens; 0: all"),
+            number!("top_p", r#""minimum":0,"maximum":1,"default":0.95"#, "choose among the best tokens with this total probability; 1: all"),
+            number!("min_p", r#""minimum":0,"maximum":1,"default":0.05"#, "drop tokens below this share of the best one's probability; 0: none"),
+            number!("repeat_penalty", r#""exclusiveMinimum":0,"maximum":10,"default":1"#, "penalty for the last 64 tokens; 1: none"),
             integer!("seed", r#""minimum":0,"maximum":9007199254740991,"default":1"#, "the same seed gives the same text"),
-            r#""stop":{"type":"array","maxItems":8,"items":{"type":"string","minLength":1,"maxLength":64},"description":"texts that end the answer; they are not part of it"}"#,
-            integer!("deadline_ms", r#""minimum":0,"maximum":86400000,"default":55000"#, "milliseconds after which the text so far is returned, waiting included; 0: none"),
+            r#""stop":{"type":"array","maxItems":8,"items":{"type":"string","minLength":1,"maxLength":64},"description":"texts that end the answer, not part of it"}"#,
+            integer!("deadline_ms", r#""minimum":0,"maximum":86400000,"default":55000"#, "return the text so far after this time, waiting included; 0: none"),
         )
     };
 }
@@ -95,40 +112,40 @@ pub(super) const GENERATE_INPUT: &str =
 
 pub(super) const CHAT_INPUT: &str = generation_input!(r#""messages""#, messages!());
 
-pub(super) const GENERATION_OUTPUT: &str = object!(
+pub(super) const GENERATION_OUTPUT: &str = result!(
     r#""text","stop_reason","truncated","prompt_tokens","reused_tokens","generated_tokens","context_used_tokens","context_tokens","queue_ms","prompt_ms","decode_ms""#,
-    string!("text", "the generated text"),
+    string!("text"),
     string!(
         "stop_reason",
         "end: the model was done; stop: a stop text came; max_tokens; context_full; deadline; cancelled: by a person at the board"
     ),
     boolean!("truncated", "whether the text was too long to be returned whole"),
-    count!("prompt_tokens", "tokens of the prompt"),
+    count!("prompt_tokens"),
     count!("reused_tokens", "prompt tokens that were still in the cache"),
-    count!("generated_tokens", "generated tokens"),
+    count!("generated_tokens"),
     count!("context_used_tokens", "tokens in the context now"),
-    count!("context_tokens", "tokens that the context holds"),
-    count!("queue_ms", "time in the queue, in milliseconds"),
-    count!("prompt_ms", "time for the prompt, in milliseconds"),
+    count!("context_tokens"),
+    count!("queue_ms"),
+    count!("prompt_ms"),
     count!("decode_ms", "time from the first to the last generated token, in milliseconds"),
-    number!("tokens_per_second", r#""minimum":0"#, "generated tokens per second"),
+    member!("tokens_per_second", r#""number""#),
 );
 
 pub(super) const TOKENIZE_INPUT: &str =
     object!(r#""text""#, string!("text", "the text; special tokens are recognised"));
 
-pub(super) const TOKENS_OUTPUT: &str = object!(
+pub(super) const TOKENS_OUTPUT: &str = result!(
     r#""tokens","count","truncated""#,
     token_ids!("tokens", "token ids"),
-    count!("count", "how many ids there are in tokens"),
+    count!("count"),
     boolean!("truncated", "whether there were more ids than could be returned"),
 );
 
 pub(super) const DETOKENIZE_INPUT: &str = object!(r#""tokens""#, token_ids!("tokens", "token ids"));
 
-pub(super) const TEXT_OUTPUT: &str = object!(
+pub(super) const TEXT_OUTPUT: &str = result!(
     r#""text","truncated""#,
-    string!("text", "the text"),
+    string!("text"),
     boolean!("truncated", "whether the text was too long to be returned whole"),
 );
 
@@ -143,11 +160,11 @@ pub(super) const SCORE_INPUT: &str = object!(
     integer!(
         "deadline_ms",
         r#""minimum":0,"maximum":86400000,"default":55000"#,
-        "milliseconds after which the steps so far are returned; 0: none"
+        "return the steps so far after this time; 0: none"
     ),
 );
 
-pub(super) const SCORE_OUTPUT: &str = object!(
+pub(super) const SCORE_OUTPUT: &str = result!(
     r#""steps","stop_reason","truncated","prompt_tokens","generated_tokens","queue_ms","prompt_ms","decode_ms""#,
     concat!(
         r#""steps":{"type":"array","description":"one entry per step","items":{"type":"object","properties":{"#,
@@ -156,68 +173,64 @@ pub(super) const SCORE_OUTPUT: &str = object!(
         count!("id", "the best id"),
         r#","top":{"type":"array","description":"the best candidates as pairs of id and logit, best first","items":{"type":"array","items":{"type":["number","null"]},"minItems":2,"maxItems":2}},"#,
         string!("crc", "CRC-32 of all logits of the step"),
-        r#"},"required":["step","id","top","crc"],"additionalProperties":false}}"#
+        r#"},"required":["step","id","top","crc"]}}"#
     ),
     string!("stop_reason", "complete, context_full, deadline or cancelled"),
     boolean!("truncated", "whether there were more steps than could be returned"),
-    count!("prompt_tokens", "tokens of the prompt"),
+    count!("prompt_tokens"),
     count!("generated_tokens", "steps that were made"),
-    count!("queue_ms", "time in the queue, in milliseconds"),
-    count!("prompt_ms", "time for the prompt, in milliseconds"),
-    count!("decode_ms", "time for the steps, in milliseconds"),
+    count!("queue_ms"),
+    count!("prompt_ms"),
+    count!("decode_ms"),
 );
 
 pub(super) const BENCHMARK_INPUT: &str = object!(
     "",
     integer!("prompt_tokens", r#""minimum":1,"maximum":8192,"default":64"#, "about how many tokens to read"),
     integer!("generate_tokens", r#""minimum":2,"maximum":8192,"default":32"#, "how many tokens to generate"),
-    integer!(
-        "deadline_ms",
-        r#""minimum":0,"maximum":86400000,"default":55000"#,
-        "milliseconds after which it ends; 0: none"
-    ),
+    integer!("deadline_ms", r#""minimum":0,"maximum":86400000,"default":55000"#, "end after this time; 0: none"),
 );
 
-pub(super) const BENCHMARK_OUTPUT: &str = object!(
+pub(super) const BENCHMARK_OUTPUT: &str = result!(
     r#""stop_reason","prompt_tokens","generated_tokens","queue_ms","prompt_ms","decode_ms""#,
     string!("stop_reason", "max_tokens if all was done"),
-    count!("prompt_tokens", "tokens that were read"),
-    count!("generated_tokens", "tokens that were generated"),
-    count!("queue_ms", "time in the queue, in milliseconds"),
-    count!("prompt_ms", "time for the prompt, in milliseconds"),
+    count!("prompt_tokens"),
+    count!("generated_tokens"),
+    count!("queue_ms"),
+    count!("prompt_ms"),
     count!("decode_ms", "time from the first to the last generated token, in milliseconds"),
-    number!("prompt_tokens_per_second", r#""minimum":0"#, "tokens read per second"),
-    number!("tokens_per_second", r#""minimum":0"#, "tokens generated per second"),
+    member!("prompt_tokens_per_second", r#""number""#),
+    member!("tokens_per_second", r#""number""#),
 );
 
 pub(super) const NO_INPUT: &str = object!("",);
 
-pub(super) const STATUS_OUTPUT: &str = object!(
+pub(super) const STATUS_OUTPUT: &str = result!(
     concat!(
         r#""board","version","uptime_ms","engine","model","arm_clock_hz","core_clock_hz","temperature_millidegrees","throttled_bits","#,
         r#""ram_bytes","model_bytes","arena_bytes","heap_bytes","heap_used_bytes","heap_peak_bytes","faults","restarts","requests","#,
         r#""tokens_served","overruns","damaged_frames","open_calls""#
     ),
-    string!("board", "the board's name"),
-    string!("version", "the firmware's version"),
-    count!("uptime_ms", "milliseconds since the start"),
-    string!("engine", "state of the engine"),
-    r#""model":{"type":["string","null"],"description":"the loaded model"}"#,
+    string!("board"),
+    string!("version"),
+    count!("uptime_ms"),
+    string!("engine"),
+    member!("model", r#"["string","null"]"#, "the loaded one"),
     optional_count!("arm_clock_hz", "clock of the cores"),
     optional_count!("core_clock_hz", "clock of the peripherals"),
-    optional_count!("temperature_millidegrees", "temperature of the chip in thousandths of a degree Celsius"),
+    optional_count!("temperature_millidegrees"),
     optional_count!("throttled_bits", "the firmware's throttling bits; 0: never throttled"),
-    count!("ram_bytes", "memory of the board"),
+    count!("ram_bytes"),
     count!("model_bytes", "the model file in memory; 0: no model"),
     count!("arena_bytes", "memory for the engine's tensors and caches"),
     count!("heap_bytes", "the kernel's pool for messages"),
-    count!("heap_used_bytes", "bytes of the pool in use"),
-    count!("heap_peak_bytes", "most bytes of the pool that were ever in use"),
-    count!("faults", "faults of the engine"),
-    count!("restarts", "restarts of the engine"),
-    count!("requests", "requests that ended"),
-    count!("tokens_served", "tokens generated since the start"),
-    count!("overruns", "bytes lost on the serial line"),
+    count!("heap_used_bytes"),
+    count!("heap_peak_bytes"),
+    count!("faults"),
+    count!("restarts"),
+    count!("requests"),
+    count!("tokens_served"),
+    count!("overruns"),
     count!("damaged_frames", "frames that came damaged and were sent again"),
     count!("open_calls", "calls that wait or run, this one included"),
 );
@@ -228,16 +241,16 @@ pub(super) const MODELS_INPUT: &str = object!(
     string!("name", "load: the file's name as in the list"),
 );
 
-pub(super) const MODELS_OUTPUT: &str = object!(
+pub(super) const MODELS_OUTPUT: &str = result!(
     r#""models","truncated""#,
     concat!(
         r#""models":{"type":"array","description":"the model files, or the one that was loaded","items":{"type":"object","properties":{"#,
-        string!("name", "the file's name"),
+        string!("name"),
         ",",
-        count!("bytes", "its size"),
+        count!("bytes"),
         ",",
-        boolean!("is_loaded", "whether it is the loaded model"),
-        r#"},"required":["name","is_loaded"],"additionalProperties":false}}"#
+        boolean!("is_loaded"),
+        r#"},"required":["name","is_loaded"]}}"#
     ),
     boolean!("truncated", "whether there were more models than could be returned"),
 );
