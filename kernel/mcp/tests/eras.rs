@@ -246,6 +246,14 @@ fn log_messages_come_only_to_those_who_asked() {
     assert_eq!(messages[0]["params"], json!({"level": "error", "logger": "kernel", "data": "a \"line\""}));
     host.server.reset();
     assert!(log(&mut host, LogLevel::Emergency).is_empty());
+    // In 2026-07-28 a line of the log belongs to a request that asks for it; those of the kernel belong to none.
+    let mut host = Host::default();
+    let mut listing = modern(1, "tools/list", json!({}));
+    host.ask(&listing);
+    assert!(log(&mut host, LogLevel::Emergency).is_empty());
+    listing["params"]["_meta"]["io.modelcontextprotocol/logLevel"] = json!("debug");
+    assert!(host.ask(&listing)["result"].is_object());
+    assert!(log(&mut host, LogLevel::Emergency).is_empty());
 }
 
 #[test]

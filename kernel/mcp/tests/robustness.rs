@@ -141,6 +141,12 @@ fn mutated_messages_are_answered_once_or_ignored_and_never_stop_the_server() {
         if expected != usize::MAX && !has_duplicates(&text) {
             assert_eq!(answers, expected, "round {round}: {text}\n{messages:?}");
         }
+        for message in &messages {
+            assert!(
+                message.get("method").is_none() || message.get("id").is_none(),
+                "the server asks nothing: {message}"
+            );
+        }
         for message in messages.iter().filter(|message| message.get("error").is_some()) {
             let code = message["error"]["code"].as_i64().unwrap();
             assert!([-32700, -32600, -32601, -32602, -32603, -32002, -32022].contains(&code), "{message}");
