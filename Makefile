@@ -80,7 +80,7 @@ BARE_CLIPPY := $(BARE_ENV) PATH="$(dir $(BARE_CARGO)):$$PATH" $(BARE_CARGO) clip
 
 .PHONY: help setup bench build engine kernel host image card run test test-host test-qemu test-inspector check clean model \
 	model-tinyllama test-tinyllama fit \
-	check-format check-lints check-dependencies check-kernel check-reproducible attacker attack-image \
+	check-format check-lints check-dependencies check-kernel check-macos check-reproducible attacker attack-image \
 	twins twins-image test-fuzz fuzz sanitize sanitize-arm check-broken-files
 
 help: ## this table
@@ -235,6 +235,11 @@ bench: image $(DTB) $(SMOLLM2) ## prints the figures of the README, measured in 
 	@BARELLAMA_ENGINE=$(abspath $(ENGINE_ELF)) $(HOST_CARGO) run --quiet $(LOCKED) -p barellama-tests --bin bench -- $(ONLY)
 
 check: check-format check-lints check-dependencies check-kernel check-reproducible ## what must hold for every change
+
+# Types, names and system calls of the other system; nothing is linked, so no macOS is needed. The standard library is compiled along.
+check-macos: ## whether the tool for the PC compiles for macOS
+	@env RUSTC=$(BARE_RUSTC) RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(BARE_TARGET) $(BARE_CARGO) check $(LOCKED) -Zbuild-std \
+		--target aarch64-apple-darwin -p barellama --all-targets
 
 check-format:
 	$(HOST_CARGO) fmt --all --check
