@@ -236,6 +236,7 @@ impl Life<'_> {
                     match self.lines.push(byte) {
                         Some(Line::Whole(line)) => self.server.receive_line(line, now_ns, &mut self.outbox),
                         Some(Line::TooLong) => self.server.receive_too_long(&mut self.outbox),
+                        Some(Line::Broken) => self.server.receive_broken(&mut self.outbox),
                         None => {}
                     }
                 }

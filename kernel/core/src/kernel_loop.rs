@@ -79,10 +79,10 @@ impl Kernel {
     fn read_serial(&mut self) -> bool {
         let mut has_worked = false;
         while self.mcp.can_receive()
-            && let Some(byte) = self.serial.read()
+            && let Some(input) = self.serial.read()
         {
             has_worked = true;
-            self.route(byte);
+            self.route(input);
         }
         if self.serial.take_break() {
             self.receive_break();

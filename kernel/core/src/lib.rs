@@ -21,6 +21,7 @@ pub mod console;
 #[cfg(target_os = "none")]
 pub mod engine;
 pub mod facts;
+pub mod gaps;
 #[cfg(target_os = "none")]
 pub mod heap;
 #[cfg(target_os = "none")]

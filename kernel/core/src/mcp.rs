@@ -19,7 +19,7 @@ use barellama_arch::timer;
 use barellama_mcp::LINE_BYTES_MAX;
 use barellama_mcp::outbox::{OUTBOX_BYTES, Outbox};
 use barellama_mcp::server::{Buffers, Server, Submission, Ticket};
-use barellama_mcp::wire::{Line, LineAssembler, Link, Mode, Role, Timing};
+use barellama_mcp::wire::{FRAME_BYTES_MAX, Line, LineAssembler, Link, Mode, Role, Timing};
 use heapless::Deque;
 use static_cell::ConstStaticCell;
 
@@ -32,6 +32,8 @@ const WAITING_MAX: usize = 8;
 /// Frames are handed out only while so few bytes wait for the wire: what lies there delays what is sent again.
 const WIRE_BACKLOG_BYTES: usize = 2048;
 const PART_BYTES: usize = 256;
+/// The end of a line with a hole is waited for so long.
+const BROKEN_LINE_NS: u64 = 1_000_000_000;
 /// A typed `/console` and not much more.
 const COMMAND_BYTES: usize = 64;
 
@@ -59,6 +61,8 @@ pub struct Mcp {
     /// Up to where the console on the PC knows it; `None`: it did not ask.
     console_log_position: Option<u64>,
     turnaround: Turnaround,
+    /// When something last came, or was lost, of a line with a hole.
+    broken_ns: u64,
 }
 
 /// How long messages took that are answered at once, from the arrival of their last bytes until the answer waits for the wire.
@@ -87,6 +91,7 @@ impl Mcp {
             log_position: None,
             console_log_position: None,
             turnaround: Turnaround::default(),
+            broken_ns: 0,
         }
     }
 
@@ -97,7 +102,7 @@ impl Mcp {
             return None;
         }
         let wire = self.link.next_timer_ns().filter(|_| self.mode == Mode::Checked);
-        wire.into_iter().chain(self.server.next_flush_ns()).min()
+        [wire, self.server.next_flush_ns(), self.broken_line_ends_ns()].into_iter().flatten().min()
     }
 
     /// Output of a call.
@@ -134,14 +139,39 @@ impl Mcp {
 
     fn take_line(&mut self, byte: u8, serial: &Serial) {
         match self.lines.push(byte) {
+            None if self.lines.is_broken() => return self.broken_ns = timer::now_ns(),
             None => return,
             Some(Line::Whole(line)) if self.outbox.has_room_to_receive() => {
                 self.server.receive_line(line, timer::now_ns(), &mut self.outbox);
             }
             Some(Line::Whole(line)) => self.server.refuse_line(line, &mut self.outbox),
             Some(Line::TooLong) => self.server.receive_too_long(&mut self.outbox),
+            Some(Line::Broken) => self.server.receive_broken(&mut self.outbox),
         }
         self.turnaround.since_ns = Some(serial.received_ns());
+    }
+
+    /// Bytes of a client in plain mode were lost.
+    fn take_gap(&mut self) {
+        self.lines.lose();
+        self.commands.lose();
+        self.broken_ns = timer::now_ns();
+    }
+
+    /// Answers a line with a hole whose end does not come: it may have been lost, too. Returns whether there was one.
+    fn end_broken_line(&mut self) -> bool {
+        let is_over = self.broken_line_ends_ns().is_some_and(|at_ns| at_ns <= timer::now_ns());
+        if is_over {
+            self.server.receive_broken(&mut self.outbox);
+            self.lines.clear();
+            self.commands.clear();
+        }
+        is_over
+    }
+
+    fn broken_line_ends_ns(&self) -> Option<u64> {
+        let is_broken = self.mode == Mode::Plain && self.lines.is_broken() && self.outbox.has_room_to_refuse();
+        is_broken.then(|| self.broken_ns.saturating_add(BROKEN_LINE_NS))
     }
 
     /// Forgets a client: its calls, its answers, its half line.
@@ -159,6 +189,15 @@ impl Mcp {
             Mode::Plain => pump_plain(&mut self.outbox, serial),
             Mode::Checked => self.pump_checked(serial, now_ns),
         }
+    }
+
+    /// A bridge that goes on without a hello knows a session from before a reset or from before `/console`: it is told that there is
+    /// none any more. Returns whether there was one.
+    fn answer_stranger(&mut self, serial: &Serial) -> bool {
+        let mut part = [0; FRAME_BYTES_MAX];
+        let count = self.link.poll_output(timer::now_ns(), &mut part);
+        serial.write(&part[..count]);
+        count > 0
     }
 
     fn pump_checked(&mut self, serial: &Serial, now_ns: u64) -> bool {

@@ -29,8 +29,9 @@ pub trait Console: Sync {
     fn transmit(&self, byte: u8) -> bool;
     /// Whether an interrupt is wanted as soon as the transmitter has room.
     fn set_transmit_interrupt(&self, is_wanted: bool);
-    /// Clears what is pending; called by the interrupt handler *before* it drains the FIFO.
-    fn clear_interrupts(&self);
+    /// Clears what is pending; called by the interrupt handler *before* it drains the FIFO. Returns whether an overrun was: what was lost
+    /// belongs behind the bytes that are in the FIFO.
+    fn clear_interrupts(&self) -> bool;
     /// Sets the bit rate after what was written has left. Returns the rate reached, in bit/s.
     fn set_baud(&self, baud: u32) -> u32;
     /// Waits until the last byte has left the wire.

@@ -7,6 +7,7 @@ use barellama_arch::{interrupts, timer};
 use heapless::Deque;
 use spin::{Mutex, Once};
 
+use crate::gaps::Gaps;
 use crate::interrupt::LIVENESS;
 use crate::platform::{Console, ReceivedByte};
 use crate::response::Response;
@@ -21,8 +22,13 @@ const BYTES_PER_INTERRUPT: usize = 64;
 
 static SERIAL: Once<Serial> = Once::new();
 /// Apart from the rest, so that so much memory never lies on a stack.
-static RINGS: Mutex<Rings> =
-    Mutex::new(Rings { receive: Deque::new(), transmit: Deque::new(), received_ns: 0, response: Response::new() });
+static RINGS: Mutex<Rings> = Mutex::new(Rings {
+    receive: Deque::new(),
+    gaps: Gaps::new(),
+    transmit: Deque::new(),
+    received_ns: 0,
+    response: Response::new(),
+});
 
 /// The serial line.
 pub struct Serial {
@@ -36,10 +42,20 @@ pub struct Serial {
 
 struct Rings {
     receive: Deque<u8, RECEIVE_BYTES>,
+    gaps: Gaps,
     transmit: Deque<u8, TRANSMIT_BYTES>,
     /// When a byte last came while none waited.
     received_ns: u64,
     response: Response,
+}
+
+/// What is read from the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A byte.
+    Byte(u8),
+    /// Something is missing here: an overrun, or a byte with a framing error.
+    Gap,
 }
 
 /// Takes the board's console into use. The first call counts.
@@ -63,21 +79,26 @@ impl Serial {
     /// Moves bytes between the UART and the rings. Called by the interrupt handler of core 0.
     pub fn handle_interrupt(&self) {
         // Cleared first: a byte that arrives after the last look at the FIFO raises the interrupt again.
-        self.console.clear_interrupts();
+        let has_overrun = self.console.clear_interrupts();
         let mut rings = RINGS.lock();
+        if has_overrun {
+            rings.gaps.note_overrun();
+        }
         self.take_received(&mut rings);
         self.refill(&mut rings);
     }
 
-    /// The oldest byte that was received.
-    pub fn read(&self) -> Option<u8> {
+    /// The oldest byte that was received, or the gap in front of it.
+    pub fn read(&self) -> Option<Input> {
         self.with_rings(|rings| {
             self.take_received(rings);
-            let byte = rings.receive.pop_front();
-            if byte.is_some() {
-                rings.response.take_in_hand();
+            if rings.gaps.take_next() {
+                return Some(Input::Gap);
             }
-            byte
+            let byte = rings.receive.pop_front()?;
+            rings.gaps.note_read();
+            rings.response.take_in_hand();
+            Some(Input::Byte(byte))
         })
     }
 
@@ -86,11 +107,11 @@ impl Serial {
         self.with_rings(|rings| rings.received_ns)
     }
 
-    /// Whether a received byte waits.
+    /// Whether there is something to read.
     pub fn has_input(&self) -> bool {
         self.with_rings(|rings| {
             self.take_received(rings);
-            !rings.receive.is_empty()
+            rings.gaps.is_next() || !rings.receive.is_empty()
         })
     }
 
@@ -185,10 +206,11 @@ impl Serial {
                 return;
             }
             let byte = match self.console.receive() {
-                None => return,
+                None => return rings.gaps.note_fifo_empty(),
                 Some(ReceivedByte::Byte(byte)) => byte,
                 Some(ReceivedByte::AfterOverrun(byte)) => {
                     self.lost.fetch_add(1, Ordering::Relaxed);
+                    rings.gaps.note_overrun_mark();
                     byte
                 }
                 Some(ReceivedByte::Break) => {
@@ -197,6 +219,7 @@ impl Serial {
                 }
                 Some(ReceivedByte::Damaged) => {
                     self.damaged.fetch_add(1, Ordering::Relaxed);
+                    rings.gaps.note_lost();
                     continue;
                 }
             };
@@ -204,6 +227,7 @@ impl Serial {
                 rings.received_ns = timer::now_ns();
             }
             rings.response.note_received();
+            rings.gaps.note_received();
             self.received.fetch_add(1, Ordering::Relaxed);
             // Cannot fail: there is room.
             let _ = rings.receive.push_back(byte);

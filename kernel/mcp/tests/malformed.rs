@@ -2,6 +2,8 @@
 
 mod support;
 
+use barellama_mcp::LINE_BYTES_MAX;
+use barellama_mcp::wire::{Line, LineAssembler};
 use serde_json::{Value, json};
 use support::{Host, request};
 
@@ -73,6 +75,49 @@ fn what_is_too_large_is_refused_with_its_id() {
     let mut host = Host::default();
     host.server.receive_too_long(&mut host.outbox);
     assert_eq!(host.only()["error"]["code"], -32600);
+}
+
+/// Bytes as the kernel gives them to the server in plain mode; `*` is a loss.
+fn receive_bytes(host: &mut Host, bytes: &str) -> Vec<(Value, Value)> {
+    let mut buffer = vec![0; LINE_BYTES_MAX];
+    let mut lines = LineAssembler::new(&mut buffer);
+    for byte in bytes.bytes() {
+        if byte == b'*' {
+            lines.lose();
+            continue;
+        }
+        match lines.push(byte) {
+            Some(Line::Whole(line)) => host.send_line(line),
+            Some(Line::TooLong) => host.server.receive_too_long(&mut host.outbox),
+            Some(Line::Broken) => host.server.receive_broken(&mut host.outbox),
+            None => {}
+        }
+    }
+    host.messages().into_iter().map(|answer| (answer["id"].clone(), answer["error"]["code"].clone())).collect()
+}
+
+#[test]
+fn what_was_lost_on_the_line_is_told_and_not_carried_out() {
+    let good = |id: i32| json!([id, null]);
+    let lost = json!([null, -32700]);
+    let ping = |id: i32| format!("{}\n", request(id, "ping", json!({})));
+    for (bytes, expected) in [
+        // Still JSON without the lost digits: it must not be taken for what the client sent.
+        (ping(1).replace("1,", "1*,") + &ping(2), vec![lost.clone(), good(2)]),
+        // The line end between two requests.
+        (ping(1).replace('\n', "*") + &ping(2) + &ping(3), vec![lost.clone(), good(3)]),
+        // A whole line: which one nobody knows, so the next one pays for it.
+        ("*".to_owned() + &ping(2) + &ping(3), vec![lost.clone(), good(3)]),
+        (ping(1) + "*\n" + &ping(2), vec![good(1), lost.clone(), good(2)]),
+        (format!("{}*\n{}", "x".repeat(LINE_BYTES_MAX + 9), ping(2)), vec![lost.clone(), good(2)]),
+    ] {
+        let answers = receive_bytes(&mut Host::legacy("2025-11-25"), &bytes);
+        let answers: Vec<Value> = answers.into_iter().map(|(id, code)| json!([id, code])).collect();
+        assert_eq!(answers, expected, "{}", &bytes[..bytes.len().min(200)]);
+    }
+    let mut host = Host::default();
+    host.server.receive_broken(&mut host.outbox);
+    assert!(host.only()["error"]["message"].as_str().is_some_and(|message| message.contains("overrun")));
 }
 
 #[test]

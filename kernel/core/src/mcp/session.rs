@@ -7,10 +7,19 @@ use barellama_mcp::wire::{
 use heapless::Vec;
 
 use crate::kernel_loop::Kernel;
+use crate::serial::Input;
 
 impl Kernel {
-    /// A received byte goes where the mode of the line says.
-    pub fn route(&mut self, byte: u8) {
+    /// What was received goes where the mode of the line says. Frames tell by themselves what is missing, and people see it.
+    pub fn route(&mut self, input: Input) {
+        match input {
+            Input::Byte(byte) => self.route_byte(byte),
+            Input::Gap if self.mcp.mode == Mode::Plain => self.mcp.take_gap(),
+            Input::Gap => {}
+        }
+    }
+
+    fn route_byte(&mut self, byte: u8) {
         if self.mcp.mode == Mode::Plain {
             return self.receive_plain(byte);
         }
@@ -60,7 +69,13 @@ impl Kernel {
         }
     }
 
+    /// A bridge or a console on the PC may come to a line that a program left in plain mode: their frames are no JSON.
     fn receive_plain(&mut self, byte: u8) {
+        match self.mcp.link.receive(byte, timer::now_ns()) {
+            Some(Received::Hello) => return self.begin_session(Mode::Checked),
+            Some(Received::LogWanted) => return self.mcp.lines.clear(),
+            _ => {}
+        }
         let is_end = match self.mcp.commands.push(byte) {
             Some(Line::Whole(line)) => is_console_command(line),
             _ => false,

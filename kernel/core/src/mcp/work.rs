@@ -17,9 +17,9 @@ impl Kernel {
     /// Carries out the server's work and moves its answers. Returns whether there was anything.
     pub fn step_mcp(&mut self) -> bool {
         if self.mcp.mode == Mode::Console {
-            return false;
+            return self.mcp.answer_stranger(self.serial);
         }
-        let mut has_worked = false;
+        let mut has_worked = self.mcp.end_broken_line();
         while let Some(work) = self.mcp.server.next_work() {
             has_worked = true;
             self.take_work(work);

@@ -72,6 +72,13 @@ impl Server<'_> {
         self.reply_error(None, None, &RpcError::new(code::INVALID_REQUEST, reason), outbox);
     }
 
+    /// Answers a line of which bytes were lost on their way, or lines that were lost whole.
+    pub fn receive_broken(&mut self, outbox: &mut Outbox<'_>) {
+        let reason = "Parse error: bytes were lost on the serial line (overrun or framing error). Nothing of this line was carried \
+            out; send again what has no answer.";
+        self.reply_error(None, None, &RpcError::new(code::PARSE, reason), outbox);
+    }
+
     fn batch(&mut self, text: &str, now_ns: u64, outbox: &mut Outbox<'_>) {
         let index = match self.begin_batch() {
             Ok(index) => index,
