@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use barellama_tests::client::Client;
 use barellama_tests::machine::SHORT;
 use barellama_tests::{Machine, artifacts};
 use serde_json::{Value, json};
@@ -90,6 +91,15 @@ fn bad_lines_floods_and_the_worst_lines_are_answered_until_the_console_comes_bac
 
     program.send(b"/console");
     machine.expect_prompt(SHORT);
+
+    // A program that went away in the middle of a line: the bridge gets in even so.
+    program.send(b"/mcp\r");
+    assert_eq!(program.ask("again", "ping", json!({}))["result"], json!({}));
+    program.stream.write_all(b"{\"jsonrpc\":\"2.0\",").expect("the line takes it");
+    drop(program);
+    let mut bridge = Client::start(&format!("unix:{}", socket.display()));
+    bridge.initialize();
+    assert!(bridge.call("tools/list", &json!({}))["result"]["tools"].is_array());
 }
 
 fn answers_bad_lines(program: &mut Program) {

@@ -7,8 +7,8 @@ use super::frame::{Frame, FrameKind, LINE_FEED, PAYLOAD_BYTES_MAX, Payload, Wire
 /// Most frames that are sent without an acknowledgement.
 pub const WINDOW_FRAMES: usize = 16;
 
-/// After so many timeouts in a row the peer counts as silent.
-const TIMEOUTS_MAX: u32 = 16;
+/// After so many timeouts in a row the peer counts as silent: 20 s, in which a board that was reset boots again and says so.
+const TIMEOUTS_MAX: u32 = 40;
 
 /// How long a side waits, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
