@@ -138,8 +138,10 @@ impl Mcp {
     }
 
     fn take_line(&mut self, byte: u8, serial: &Serial) {
+        if self.lines.is_broken() {
+            self.broken_ns = timer::now_ns();
+        }
         match self.lines.push(byte) {
-            None if self.lines.is_broken() => return self.broken_ns = timer::now_ns(),
             None => return,
             Some(Line::Whole(line)) if self.outbox.has_room_to_receive() => {
                 self.server.receive_line(line, timer::now_ns(), &mut self.outbox);
