@@ -119,8 +119,17 @@ impl Pump<'_> {
                 self.step()?;
             }
         }
+        self.give_line_back();
         self.tell_counts();
         self.show()
+    }
+
+    /// People may use the line now: outside frames the board listens to this word.
+    fn give_line_back(&mut self) {
+        let Some(wire) = self.wire.as_mut().filter(|_| self.relay.is_open()) else { return };
+        wire.add(b"\n/console\n");
+        let until = Instant::now() + GOODBYE;
+        while !wire.is_clear() && wire.write().is_ok() && Instant::now() < until {}
     }
 
     fn is_over(&self) -> bool {

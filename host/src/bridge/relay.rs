@@ -146,7 +146,7 @@ impl Relay {
                 }
                 Some(Received::Ready) => Event::Ready,
                 Some(Received::PeerRestarted) => Event::PeerRestarted,
-                Some(Received::Hello | Received::Log { .. } | Received::LogWanted) => continue,
+                Some(Received::Hello | Received::Log { .. } | Received::LogWanted | Received::FrameRest) => continue,
             };
             self.act(&event, now_ns);
         }

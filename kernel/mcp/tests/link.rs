@@ -48,7 +48,7 @@ impl End {
             Some(Received::Hello) => self.restart("hello"),
             Some(Received::Ready) => self.restart("ready"),
             Some(Received::PeerRestarted) => self.restart("peer restarted"),
-            Some(Received::Log { .. } | Received::LogWanted) | None => {}
+            Some(Received::Log { .. } | Received::LogWanted | Received::FrameRest) | None => {}
         }
     }
 
@@ -214,6 +214,19 @@ fn a_reset_board_is_noticed() {
     cable.connect(2);
     cable.host.to_send = b"{\"id\":2}\n".to_vec();
     cable.run(1_000, |cable| cable.board.messages == [b"{\"id\":2}".to_vec()]);
+}
+
+#[test]
+fn what_is_left_of_a_frame_is_not_taken_for_typed_text() {
+    let mut board = Link::new(Role::Board, Timing::default());
+    let rest = b"{}}\x1b\\\n/help\n";
+    let seen: Vec<String> =
+        rest.iter().filter_map(|&byte| board.receive(byte, 0).map(|event| format!("{event:?}"))).collect();
+    let text = |text: &[u8]| format!("{:?}", Received::Text(text));
+    let expected: Vec<String> = b"{}}".iter().map(|&byte| text(&[byte])).collect();
+    assert_eq!(seen[..3], expected);
+    assert_eq!(seen[3], "FrameRest");
+    assert_eq!(seen[4..].len(), b"/help\n".len(), "the line end behind the frame is gone with it");
 }
 
 #[test]

@@ -29,7 +29,8 @@ impl Kernel {
         let mut text = Vec::<u8, FRAME_BYTES_MAX>::new();
         let is_hello = match self.mcp.link.receive(byte, now_ns) {
             None | Some(Received::Ready | Received::PeerRestarted | Received::Log { .. }) => return,
-            Some(Received::LogWanted) => return self.mcp.begin_console_log(),
+            Some(Received::LogWanted) => return self.begin_console_log(),
+            Some(Received::FrameRest) => return self.drop_frame_rest(),
             Some(Received::Hello) => true,
             Some(Received::Text(bytes)) => {
                 // Cannot fail: the link holds back at most a frame.
@@ -45,6 +46,23 @@ impl Kernel {
             (true, _) => self.begin_session(Mode::Checked),
             (false, Mode::Checked) => self.receive_outside_frames(&text),
             (false, _) => text.iter().for_each(|byte| self.receive(*byte)),
+        }
+    }
+
+    /// `barellama console` is on the line, so no client is, whatever one left behind.
+    fn begin_console_log(&mut self) {
+        if self.mcp.mode != Mode::Console {
+            self.end_session();
+        }
+        self.mcp.begin_console_log();
+    }
+
+    /// What stands in the row came from a bridge that does not know that the board was reset: nobody typed it.
+    fn drop_frame_rest(&mut self) {
+        const KILL_ROW: u8 = 0x15;
+        match self.mcp.mode {
+            Mode::Console => self.receive(KILL_ROW),
+            Mode::Checked | Mode::Plain => self.mcp.commands.clear(),
         }
     }
 
@@ -73,7 +91,7 @@ impl Kernel {
     fn receive_plain(&mut self, byte: u8) {
         match self.mcp.link.receive(byte, timer::now_ns()) {
             Some(Received::Hello) => return self.begin_session(Mode::Checked),
-            Some(Received::LogWanted) => return self.mcp.lines.clear(),
+            Some(Received::LogWanted) => return self.begin_console_log(),
             _ => {}
         }
         let is_end = match self.mcp.commands.push(byte) {

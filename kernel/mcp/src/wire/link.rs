@@ -69,6 +69,7 @@ impl Link {
         match self.receiver.push(byte)? {
             Token::Text(text) => Some(Received::Text(text)),
             Token::Damaged => self.protocol.note_damage(now_ns),
+            Token::Rest => self.protocol.note_rest(now_ns),
             Token::Body(body) => match Frame::parse(body) {
                 Some(frame) => self.protocol.take(&frame, now_ns),
                 None => self.protocol.note_damage(now_ns),

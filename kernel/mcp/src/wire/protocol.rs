@@ -39,6 +39,8 @@ pub enum Received<'a> {
     },
     /// Board: a console wants the log.
     LogWanted,
+    /// Board: the end of a frame whose start was lost, perhaps before a reset. The text in front of it in this row was its content.
+    FrameRest,
     /// Host: the board has no session or another one: it was reset. Say hello again.
     PeerRestarted,
 }
@@ -186,6 +188,11 @@ impl Protocol {
         self.counts.damaged_frames += 1;
         self.ask_again(now_ns);
         None
+    }
+
+    /// The end of a frame came without its start.
+    pub fn note_rest<'a>(&mut self, now_ns: u64) -> Option<Received<'a>> {
+        self.note_damage(now_ns).or((self.role == Role::Board).then_some(Received::FrameRest))
     }
 
     fn take_hello<'a>(&mut self, frame: &Frame<'a>) -> Option<Received<'a>> {

@@ -13,6 +13,8 @@ pub(super) enum Token<'a> {
     Body(&'a [u8]),
     /// A frame that broke off: too long, a line end or a stray escape inside.
     Damaged,
+    /// The end of a frame whose start was lost: the text in front of it in this row was its content.
+    Rest,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +30,8 @@ enum State {
     AfterFrame,
     /// In the rest of a frame that was too long.
     Skip,
+    /// After an ESC in there.
+    SkipEscape,
 }
 
 /// Tells frames from text. A frame that breaks off costs no more than itself: a line end, or the start of the next frame, ends it.
@@ -49,6 +53,7 @@ impl Receiver {
             State::Escape => self.after_escape(byte),
             State::Body | State::Skip => self.inside(byte),
             State::BodyEscape => self.after_escape_inside(byte),
+            State::SkipEscape => self.after_escape_skipping(byte),
         }
     }
 
@@ -68,6 +73,10 @@ impl Receiver {
                 None
             }
             ESCAPE => self.text(&[ESCAPE]),
+            STRING_END => {
+                self.state = State::AfterFrame;
+                Some(Token::Rest)
+            }
             _ => {
                 self.state = State::Text;
                 self.text(&[ESCAPE, byte])
@@ -79,7 +88,7 @@ impl Receiver {
         match byte {
             LINE_FEED => self.break_off(State::Text),
             ESCAPE if self.state == State::Skip => {
-                self.state = State::Escape;
+                self.state = State::SkipEscape;
                 None
             }
             ESCAPE => {
@@ -108,6 +117,17 @@ impl Receiver {
         }
     }
 
+    fn after_escape_skipping(&mut self, byte: u8) -> Option<Token<'_>> {
+        match byte {
+            APC_START => self.begin_body(),
+            STRING_END => self.state = State::AfterFrame,
+            LINE_FEED => self.state = State::Text,
+            ESCAPE => {}
+            _ => self.state = State::Skip,
+        }
+        None
+    }
+
     fn begin_body(&mut self) {
         self.state = State::Body;
         self.body.clear();
@@ -133,7 +153,7 @@ mod tests {
     use std::string::String;
     use std::vec;
 
-    /// Frames in angle brackets, damage as `!`, text as it is.
+    /// Frames in angle brackets, damage as `!`, the end of a frame without a start as `^`, text as it is.
     fn read(bytes: &[u8]) -> String {
         let mut receiver = Receiver::default();
         let mut out = vec![];
@@ -142,6 +162,7 @@ mod tests {
                 Some(Token::Text(text)) => out.extend_from_slice(text),
                 Some(Token::Body(body)) => out.extend_from_slice(&[b"<", body, b">"].concat()),
                 Some(Token::Damaged) => out.push(b'!'),
+                Some(Token::Rest) => out.push(b'^'),
                 None => {}
             }
         }
@@ -161,9 +182,10 @@ mod tests {
     fn a_broken_frame_costs_only_itself() {
         assert_eq!(read(b"\x1b_lost end\n\x1b_next\x1b\\\n"), "!<next>");
         assert_eq!(read(b"\x1b_lost end\x1b_next\x1b\\\n"), "!<next>");
-        assert_eq!(read(b"\x1b_stray \x1bx rest\x1b\\\n\x1b_next\x1b\\\n"), "!\x1b\\\n<next>");
+        assert_eq!(read(b"\x1b_stray \x1bx rest\x1b\\\n\x1b_next\x1b\\\n"), "!<next>");
+        assert_eq!(read(b"lost start\x1b\\\n\x1b_next\x1b\\\n"), "lost start^<next>");
         assert_eq!(read(b"\x1b_half of the end \\\ntext"), "!text");
         let long = [b"\x1b_".as_slice(), &[b'x'; 400], b"\x1b\\\n\x1b_next\x1b\\\n"].concat();
-        assert_eq!(read(&long), "!\x1b\\\n<next>");
+        assert_eq!(read(&long), "!<next>");
     }
 }

@@ -32,7 +32,7 @@ fn raw(input: Input<'_>) {
                 Some(Received::Text(text)) => assert!(!text.is_empty() && text.len() <= 2),
                 Some(Received::Hello) => assert!(role == Role::Board && link.is_open()),
                 Some(Received::Log { bytes, .. }) => assert!(role == Role::Host && bytes.len() <= PAYLOAD_BYTES_MAX),
-                Some(Received::LogWanted) => assert!(role == Role::Board),
+                Some(Received::LogWanted | Received::FrameRest) => assert!(role == Role::Board),
                 Some(Received::Ready) => assert!(role == Role::Host && link.is_open()),
                 Some(Received::PeerRestarted) => assert!(role == Role::Host && !link.is_open()),
                 None => {}
