@@ -74,3 +74,9 @@ impl Response {
         (self.longest_ns, self.answers)
     }
 }
+
+impl Default for Response {
+    fn default() -> Self {
+        Self::new()
+    }
+}
