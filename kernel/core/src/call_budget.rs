@@ -1,16 +1,18 @@
 //! How many system calls the engine may make: enough for the work it has, not enough to flood the kernel.
 //!
 //! Pure. Calls cost units; what is granted follows from the kernel's own knowledge of the work. `park` and `wake` are cheap,
-//! because a barrier of the cores makes a few of each.
+//! because a barrier of the cores makes a few of each; but a call that is refused costs as much as any other.
 
 use core::sync::atomic::{AtomicI64, Ordering};
 
 use barellama_abi::syscall::Call;
 
-/// For reading and preparing a model.
-pub const PREPARATION_UNITS: i64 = 64 << 20;
+/// For reading and preparing a model: SmolLM2 with its 272 tensors takes about 5,000 units.
+pub const PREPARATION_UNITS: i64 = 16 << 20;
 /// Without work: the cores come to rest.
 pub const IDLE_UNITS: i64 = 1 << 20;
+/// What a refusal costs besides the call.
+const REFUSAL_UNITS: i64 = 15;
 /// For a request, whatever its length.
 const REQUEST_UNITS: i64 = 4 << 20;
 /// For each token: 80 layers with a progress report and 32 calls for barriers, and as much again four times over.
@@ -63,6 +65,11 @@ impl Budget {
         // Cannot wrap: a core that could not pay does not go on.
         self.units.fetch_sub(cost(call), Ordering::Relaxed) > 0
     }
+
+    /// Takes what a refused call costs besides. Whether it was there shows at the next call.
+    pub fn fine(&self) {
+        self.units.fetch_sub(REFUSAL_UNITS, Ordering::Relaxed);
+    }
 }
 
 impl Default for Budget {
@@ -85,6 +92,9 @@ mod tests {
         assert!(!budget.pay(Call::Park));
         budget.add(100);
         assert!(budget.pay(Call::Emit));
+        budget.set(17);
+        budget.fine();
+        assert!(budget.pay(Call::Park) && budget.pay(Call::Park) && !budget.pay(Call::Park), "a refusal costs 15 units");
     }
 
     #[test]

@@ -61,6 +61,7 @@ pub fn answer(core: usize, context: &mut UserContext, result: Result<u64, CallEr
 
 fn note_refusal(core: usize, context: &UserContext, error: CallError) {
     REFUSED.fetch_add(1, Ordering::Relaxed);
+    BUDGET.fine();
     if let Verdict::Log { dropped } = judge(&REFUSALS) {
         let call = Call::from_number(context.x[8]).map_or("", Call::name);
         log::warn!(target: ENGINE, "call refused: {call} on core {core} at {:#x}: {error:?}; {dropped} before it", context.pc);
