@@ -110,6 +110,7 @@ impl Victim {
         let answer = self.machine.chat(&format!("attack {line}"));
         let all = format!("{} stop={}", answer.text, answer.statistics);
         assert!(all.contains(text), "{line}: {text:?} is not in {all:?}");
+        assert!(!all.contains("after the end"), "{line}: output of a request that had ended: {all:?}");
         self.expect_unchanged();
         answer.text
     }
