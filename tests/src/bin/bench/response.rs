@@ -11,15 +11,16 @@ use barellama_tests::machine::{LONG, SHORT};
 use barellama_tests::{Machine, artifacts};
 
 use crate::Outcome;
+use crate::machines::counting_machine;
 use crate::row::row;
 
 /// A key, and it is taken back: the row stays as it is.
 const KEYS: &str = "x\x7f";
 const KEYS_IN_BURST: usize = 64;
 /// Bursts while a prompt is read, and as many while an answer is generated. What arrives together is timed once.
-const KEY_BURSTS: usize = 700;
+const KEY_BURSTS: usize = 1000;
 /// Pings that are sent at once, and how often in each phase.
-const PINGS: usize = 8;
+const PINGS: usize = 16;
 const PING_BURSTS: usize = 700;
 /// A prompt that takes longer to read than the bursts of a phase.
 const SENTENCE: &str = "All work and no play makes Jack a dull boy. ";
@@ -27,6 +28,7 @@ const SENTENCES: usize = 60;
 
 /// Prints the figures.
 pub fn measure() -> Outcome {
+    masked_stretches()?;
     keys()?;
     pings()?;
     costs()
@@ -60,6 +62,25 @@ fn keys() -> Outcome {
     }
     let status = machine.ask("/status");
     row("worst echo of a key, model at work on 4 cores", response(&status)?);
+    Ok(())
+}
+
+/// Counted on a core that works alone: what a turn of the others put in between is none of its instructions.
+fn masked_stretches() -> Outcome {
+    let mut machine = counting_machine(&artifacts::smollm2());
+    machine.ask("/set cores 1");
+    machine.send("/raw Once upon a time\r");
+    machine.expect("\r\n", SHORT);
+    let burst = KEYS.repeat(KEYS_IN_BURST);
+    for _ in 0..KEY_BURSTS / 10 {
+        machine.send(&burst);
+        machine.expect("(next)", LONG);
+    }
+    machine.send("\x03");
+    machine.expect("stop=", LONG);
+    machine.expect_prompt(SHORT);
+    let status = machine.ask("/status");
+    row("worst echo of a key, model at work on 1 core", response(&status)?);
     row("longest stretch with interrupts masked", masked(&status)?);
     Ok(())
 }
