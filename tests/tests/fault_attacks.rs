@@ -62,7 +62,7 @@ impl Victim {
         let answer = self.machine.chat("are you well?");
         assert_eq!(answer.text, "fine: are you well?", "after {line}");
         self.suffered += 1;
-        if self.suffered % MESSAGES_KEPT == 0 {
+        if self.suffered.is_multiple_of(MESSAGES_KEPT) {
             self.machine.ask("/reset");
         }
     }

@@ -94,7 +94,10 @@ mod tests {
         assert!(budget.pay(Call::Emit));
         budget.set(17);
         budget.fine();
-        assert!(budget.pay(Call::Park) && budget.pay(Call::Park) && !budget.pay(Call::Park), "a refusal costs 15 units");
+        assert!(
+            budget.pay(Call::Park) && budget.pay(Call::Park) && !budget.pay(Call::Park),
+            "a refusal costs 15 units"
+        );
     }
 
     #[test]
