@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use barellama_mcp::wire::log_request;
 use barellama_tests::client::Client;
 use barellama_tests::machine::SHORT;
 use barellama_tests::{Machine, artifacts};
@@ -100,6 +101,16 @@ fn bad_lines_floods_and_the_worst_lines_are_answered_until_the_console_comes_bac
     let mut bridge = Client::start(&format!("unix:{}", socket.display()));
     bridge.initialize();
     assert!(bridge.call("tools/list", &json!({}))["result"]["tools"].is_array());
+    bridge.expect_end(SHORT);
+    machine.expect_prompt(SHORT);
+
+    // One that is killed leaves the line to it; `barellama console` gives it back to people.
+    let mut bridge = Client::start(&format!("unix:{}", socket.display()));
+    bridge.initialize();
+    bridge.kill();
+    let mut console = UnixStream::connect(&socket).expect("the line is there");
+    console.write_all(&log_request()).expect("the line takes it");
+    machine.expect_prompt(SHORT);
 }
 
 fn answers_bad_lines(program: &mut Program) {
