@@ -84,12 +84,10 @@ impl Client {
         }
     }
 
-    /// The answer to a request; notifications before it are kept.
+    /// The answer to a request; notifications before it are kept. Each of them shows that the board works, however slowly.
     pub fn answer(&mut self, id: u64) -> Value {
-        let deadline = Instant::now() + PATIENCE;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let Some(message) = self.receive(left) else {
+            let Some(message) = self.receive(PATIENCE) else {
                 let _ = self.child.kill();
                 panic!("no answer to {id}; standard error:\n{}", self.errors.take().unwrap().join().unwrap())
             };
