@@ -21,7 +21,7 @@ const KEYS_IN_BURST: usize = 64;
 const KEY_BURSTS: usize = 1000;
 /// Pings that are sent at once, and how often in each phase.
 const PINGS: usize = 16;
-const PING_BURSTS: usize = 700;
+const PING_BURSTS: usize = 400;
 /// A prompt that takes longer to read than the bursts of a phase.
 const SENTENCE: &str = "All work and no play makes Jack a dull boy. ";
 const SENTENCES: usize = 60;
