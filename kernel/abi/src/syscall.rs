@@ -19,7 +19,8 @@ pub enum Call {
     /// `log(level, address, length)`: one line of UTF-8 for the log ring, level 1 (error) to 5 (trace), cut at
     /// [`LOG_BYTES_MAX`].
     Log = 2,
-    /// `clock()`: nanoseconds since the kernel started.
+    /// `clock()`: nanoseconds since the kernel started. On core 0 `x1` = instructions that all cores executed in the engine since then,
+    /// each as it last entered the kernel; 0 if the processor does not count them.
     Clock = 3,
     /// `progress(request_id, phase, done, total)`: a step was made; feeds the step deadline. `phase` is a [`Phase`].
     Progress = 4,

@@ -36,6 +36,8 @@ pub mod cores;
 #[cfg(target_os = "none")]
 pub mod exceptions;
 #[cfg(target_os = "none")]
+pub mod executed;
+#[cfg(target_os = "none")]
 mod hook;
 #[cfg(target_os = "none")]
 mod image;

@@ -36,7 +36,7 @@ pub use entry::{reset_vector_state, run};
 mod entry {
     use super::{Exit, UserContext};
     use crate::syndrome::Syndrome;
-    use crate::{interrupts, masked};
+    use crate::{cores, executed, interrupts, masked};
     use aarch64_cpu::registers::{ESR_EL1, FAR_EL1, Readable};
 
     pub(crate) const CAUSE_SYNCHRONOUS: u64 = 0;
@@ -59,6 +59,7 @@ mod entry {
         // (2) interrupts are masked, as the assembly asks; (3) EL0 reaches only what TTBR0 maps for it.
         let cause = unsafe { enter_user(core::ptr::from_mut(context)) };
         masked::begin();
+        executed::note(cores::current());
         // Read before interrupts come back: a later exception would overwrite them.
         let syndrome = Syndrome { esr: ESR_EL1.get(), far: FAR_EL1.get(), elr: context.pc };
         drop(masked);

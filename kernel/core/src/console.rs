@@ -542,7 +542,7 @@ impl Kernel {
                 out,
                 "{{\"done\":true,\"stop\":\"{}\",\"prompt_tokens\":{},\"reused_tokens\":{},\"generated_tokens\":{},\
                  \"context_used_tokens\":{},\"context_tokens\":{},\"prompt_ns\":{},\"decode_ns\":{},\
-                 \"decode_passes\":{},\"decode_bytes\":{}}}\r\n",
+                 \"decode_passes\":{},\"decode_bytes\":{},\"decode_instructions\":{}}}\r\n",
                 outcome.stop_reason.name(),
                 outcome.prompt_tokens,
                 outcome.reused_tokens,
@@ -552,7 +552,8 @@ impl Kernel {
                 outcome.prompt_ns,
                 outcome.decode_ns,
                 outcome.decode_passes,
-                outcome.decode_bytes
+                outcome.decode_bytes,
+                outcome.decode_instructions
             )
         });
     }

@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use barellama_abi::layout::CORES_MAX;
-use barellama_arch::{exceptions, interrupts, registers, timer};
+use barellama_arch::{exceptions, executed, interrupts, registers, timer};
 use spin::{Mutex, Once};
 
 use crate::engine::team::TEAM;
@@ -40,11 +40,12 @@ pub fn watch(watchdog: Option<&'static dyn Watchdog>, cores: usize) {
     LIVENESS.start(cores);
 }
 
-/// Sets up this core: its interrupts and its tick.
+/// Sets up this core: its interrupts, its tick and its count of instructions.
 pub fn start_core(core: usize) {
     if let Some(controller) = CONTROLLER.get() {
         controller.start_core(core);
     }
+    executed::start_core(core);
     timer::start();
     timer::arm_ns(TICK_NS);
 }

@@ -3,7 +3,7 @@
 use barellama_abi::layout::DESCRIPTOR_BYTES;
 use barellama_abi::outcome::{Outcome, StopReason};
 use barellama_abi::syscall::{Call, CallError, EMIT_BYTES_MAX, EmitKind, Phase, WAIT_BLOCK, WAIT_POLL};
-use barellama_arch::timer;
+use barellama_arch::{executed, timer};
 
 use crate::call_budget;
 use crate::engine::calls::{self, Arguments};
@@ -28,7 +28,7 @@ impl Kernel {
             Call::Emit => return self.emit(arguments),
             Call::Park => return self.engine.main.wait(State::Parked(*arguments)),
             Call::Log => calls::log(0, arguments),
-            Call::Clock => calls::clock(),
+            Call::Clock => return self.engine.main.answer(calls::clock().map(|now_ns| (now_ns, executed::total()))),
             Call::Wake => calls::wake(0, arguments),
             Call::Progress => self.note_progress(arguments),
             Call::Finish => self.finish(arguments),

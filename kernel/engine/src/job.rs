@@ -41,7 +41,16 @@ pub struct Job<'e> {
     /// Tokens that the pass gave.
     pass_tokens: usize,
     decode_passes: u32,
-    decode_bytes: u64,
+    decode_work: PassShare,
+}
+
+/// A request's share of what a pass cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PassShare {
+    /// Bytes of weights, keys and values that were read.
+    pub bytes: u64,
+    /// Instructions of all cores; 0: they are not counted.
+    pub instructions: u64,
 }
 
 /// What logits are for.
@@ -103,7 +112,7 @@ impl<'e> Job<'e> {
             times: Times { start_ns, ..Times::default() },
             pass_tokens: 0,
             decode_passes: 0,
-            decode_bytes: 0,
+            decode_work: PassShare::default(),
         }
     }
 
@@ -175,9 +184,8 @@ impl<'e> Job<'e> {
         self.end = stop.map(Ok);
     }
 
-    /// Ends a pass whose tokens are in the session now: forgets those that were not verified. `bytes` is its share of what was
-    /// read.
-    pub fn end_pass(&mut self, machine: &mut Machine<'_>, was_decoding: bool, bytes: u64) {
+    /// Ends a pass whose tokens are in the session now: forgets those that were not verified.
+    pub fn end_pass(&mut self, machine: &mut Machine<'_>, was_decoding: bool, share: PassShare) {
         let session = &mut machine.sessions[self.session].tokens;
         if self.is_decoding() {
             session.truncate(self.verified);
@@ -187,7 +195,8 @@ impl<'e> Job<'e> {
         self.drafter.end_pass();
         if was_decoding && self.pass_tokens > 0 {
             self.decode_passes += 1;
-            self.decode_bytes += bytes;
+            self.decode_work.bytes += share.bytes;
+            self.decode_work.instructions += share.instructions;
         }
     }
 
@@ -253,8 +262,8 @@ impl<'e> Job<'e> {
             decode_passes: self.decode_passes,
             drafted_tokens: self.drafter.drafted,
             accepted_tokens: self.drafter.accepted,
-            decode_bytes: self.decode_bytes,
-            decode_instructions: 0,
+            decode_bytes: self.decode_work.bytes,
+            decode_instructions: self.decode_work.instructions,
         })
     }
 }

@@ -41,6 +41,11 @@ pub trait Kernel: Sync {
     /// Nanoseconds since the kernel started.
     fn clock_ns(&self) -> u64;
 
+    /// Instructions that the engine executed on all cores since the kernel started; 0 if they are not counted. Core 0 only.
+    fn instructions(&self) -> u64 {
+        0
+    }
+
     /// Says that a step was made.
     fn progress(&self, request_id: u32, phase: Phase, done: u64, total: u64);
 

@@ -11,7 +11,7 @@ use barellama_abi::request::control;
 
 use crate::compute::batch::Batch;
 use crate::compute::workspace::LOGIT_ROWS;
-use crate::job::Job;
+use crate::job::{Job, PassShare};
 use crate::kernel_calls::Kernel;
 use crate::machine::{Machine, Ticket};
 use crate::prepare::Prepared;
@@ -57,12 +57,17 @@ impl<'e> Scheduler<'e> {
         }
         self.fill(machine);
         let was_decoding: Vec<bool> = self.jobs.iter().map(Job::is_decoding).collect();
+        let instructions = kernel.instructions();
         if !self.run(machine, prepared, waiting) {
             self.parts.iter().for_each(|&index| self.jobs[index].give_up_pass(machine));
         } else {
-            let bytes = machine.bytes_read(&self.batch) / self.parts.len().max(1) as u64;
+            let parts = self.parts.len().max(1) as u64;
+            let share = PassShare {
+                bytes: machine.bytes_read(&self.batch) / parts,
+                instructions: kernel.instructions().saturating_sub(instructions) / parts,
+            };
             for &index in &self.parts {
-                self.jobs[index].end_pass(machine, was_decoding[index], bytes);
+                self.jobs[index].end_pass(machine, was_decoding[index], share);
             }
             self.report(kernel);
         }

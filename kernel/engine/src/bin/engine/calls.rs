@@ -79,6 +79,10 @@ impl Kernel for Syscalls {
         call(Call::Clock, [0; 4]).0
     }
 
+    fn instructions(&self) -> u64 {
+        call(Call::Clock, [0; 4]).1
+    }
+
     fn progress(&self, request_id: u32, phase: Phase, done: u64, total: u64) {
         call(Call::Progress, [u64::from(request_id), phase as u64, done, total]);
     }
