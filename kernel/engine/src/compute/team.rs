@@ -48,6 +48,12 @@ impl Team {
         self.cores
     }
 
+    /// Tasks that several cores shared so far, each of which ends with a barrier; nudges count too.
+    #[must_use]
+    pub fn tasks(&self) -> u32 {
+        self.roster.generation()
+    }
+
     /// The loop of every core but core 0: joins tasks while `is_running` says so (asked between tasks).
     pub fn work(&self, kernel: &dyn Kernel, core: usize, is_running: &dyn Fn() -> bool) {
         let sleep = InKernel(kernel);
