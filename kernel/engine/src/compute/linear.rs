@@ -243,10 +243,16 @@ fn widen_row(kind: TensorType, bytes: &[u8], values: &mut [f32]) {
 /// Outputs of a cache line: two cores never write into the same one.
 const LINE: usize = 16;
 
-/// Columns of a tile of `outputs`: enough tiles that no core waits long for the last one, few enough that handing them out
-/// costs nothing, and whole groups of rows. The result does not depend on it.
+/// Fewest tiles for each core: so many that a core which is held up leaves some of its own to the others.
+const TILES_PER_CORE: usize = 4;
+/// Most columns of a tile.
+const TILE_COLUMNS_MAX: usize = 256;
+
+/// Columns of a tile of `outputs`: as many tiles for each core, few enough that handing them out costs little (some 700 instructions
+/// each), and whole groups of rows. The result does not depend on it.
 fn tile_columns(outputs: usize, cores: usize) -> usize {
-    (outputs / (cores * 8)).clamp(LINE, 256).next_multiple_of(LINE)
+    let per_core = TILES_PER_CORE.max(outputs.div_ceil(cores * TILE_COLUMNS_MAX));
+    outputs.div_ceil(cores * per_core).next_multiple_of(LINE)
 }
 
 /// `output[token][row] = matrices' rows . inputs[token]`, the matrices one below the other.
