@@ -129,6 +129,13 @@ impl Setup {
         self
     }
 
+    /// A plugin of QEMU's with its arguments: `file,key=value,...`.
+    #[must_use]
+    pub fn plugin(mut self, options: &str) -> Self {
+        self.extra.extend(["-plugin", options].map(str::to_owned));
+        self
+    }
+
     /// The serial line at a Unix-domain socket that others connect to. What the board sends is still read here; typing is for others.
     #[must_use]
     pub fn serial_socket(mut self, path: &Path) -> Self {

@@ -5,6 +5,7 @@
 
 mod boot;
 mod card;
+mod cores;
 mod count;
 mod cycles;
 mod machines;
@@ -23,9 +24,10 @@ type Outcome = Result<(), Box<dyn Error>>;
 type Topic = (&'static str, fn() -> Outcome);
 
 /// What can be measured alone, in the order of the output. Each topic has a file.
-const TOPICS: [Topic; 8] = [
+const TOPICS: [Topic; 9] = [
     ("boot", boot::measure),
     ("speed", speed::measure),
+    ("cores", cores::measure),
     ("cycles", cycles::measure),
     ("sessions", sessions::measure),
     ("restart", restart::measure),
