@@ -59,18 +59,23 @@ pub fn count(setup: Setup, model: &Path) -> Result<Measured, Box<dyn Error + Sen
 
 /// The cost of a chunk is the difference of two prompts, one of them a chunk longer.
 fn count_at(machine: &mut Machine, position: usize) -> Result<Counts, Box<dyn Error + Send + Sync>> {
-    let short = times(machine, position, 1)?;
-    let long = times(machine, position, 1 + CHUNK)?;
+    let short = times(machine, position, 1, STEPS)?;
+    let long = times(machine, position, 1 + CHUNK, 1)?;
     Ok(Counts {
         prompt: long.prompt_ns.saturating_sub(short.prompt_ns) as f64 / CHUNK as f64,
         generated: short.decode_ns as f64 / (STEPS - 1) as f64,
     })
 }
 
-fn times(machine: &mut Machine, position: usize, prompt: usize) -> Result<Times, Box<dyn Error + Send + Sync>> {
+fn times(
+    machine: &mut Machine,
+    position: usize,
+    prompt: usize,
+    steps: u64,
+) -> Result<Times, Box<dyn Error + Send + Sync>> {
     machine.ask("/reset");
     let ids: Vec<usize> = (FIRST_ID..FIRST_ID + prompt).collect();
-    let request = json!({"ids": ids, "filled": position, "steps": STEPS, "cores": 1, "chunk": CHUNK, "top": 1});
+    let request = json!({"ids": ids, "filled": position, "steps": steps, "cores": 1, "chunk": CHUNK, "top": 1});
     let shown = machine.ask(&format!("/score {request}"));
     let end = shown.lines().rfind(|line| line.contains("\"done\"")).ok_or("the score did not end")?;
     Ok(serde_json::from_str(end.trim())?)

@@ -4,7 +4,7 @@ use barellama_tests::artifacts;
 use barellama_tests::machine::LONG;
 
 use crate::Outcome;
-use crate::machines::counting_machine;
+use crate::machines::{counting_machine, stamp_ms};
 use crate::row::row;
 
 /// Prints the figure.
@@ -19,11 +19,4 @@ pub fn measure() -> Outcome {
     let ready = log.rfind("Ready.").and_then(|end| log[..end].lines().last()).ok_or("the log does not end ready")?;
     row("SmolLM2 Q4_1: fault to ready again, model in memory", format!("{} ms", stamp_ms(ready)? - stamp_ms(fault)?));
     Ok(())
-}
-
-/// The time stamp at the start of a line of the log.
-fn stamp_ms(line: &str) -> Result<u64, Box<dyn std::error::Error>> {
-    let stamp = line.split_whitespace().next().unwrap_or_default();
-    let (seconds, millis) = stamp.split_once('.').ok_or_else(|| format!("no time stamp: {line:?}"))?;
-    Ok(seconds.parse::<u64>()? * 1000 + millis.parse::<u64>()?)
 }
