@@ -40,13 +40,18 @@ fn marked_model(mark: &[u8; 8]) -> (TempDir, PathBuf) {
 
 #[test]
 fn a_model_from_the_card_is_read_again_after_a_fault_while_it_was_prepared() {
-    let (_directory, model) = marked_model(b"FAULTONE");
-    let card = Card::with_files(CardSize::Auto, &[("model.gguf", &model)]);
-    let mut machine = Machine::raspi4b().image(artifacts::attack_image()).card(&card.path()).boot();
-    machine.expect("*** engine fault: panic on core 0, no request in flight", LONG);
-    machine.expect("it is read again from the card", SHORT);
-    machine.expect_ready();
-    assert_eq!(machine.chat("hello").text, "fine: hello");
+    // When all of it is there, and when the first bytes are.
+    for mark in [b"FAULTONE", b"FAULTSOO"] {
+        let (_directory, model) = marked_model(mark);
+        let card = Card::with_files(CardSize::Auto, &[("model.gguf", &model)]);
+        let mut machine = Machine::raspi4b().image(artifacts::attack_image()).card(&card.path()).boot();
+        machine.expect("*** engine fault: panic on core 0, no request in flight", LONG);
+        machine.expect("it is read again from the card", SHORT);
+        machine.expect_ready();
+        assert_eq!(machine.chat("hello").text, "fine: hello");
+        // The attacker tried to seal the region before the file was there.
+        assert!(machine.ask("/log").contains("call refused: seal"));
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub const STACK_SLOT_BYTES: u64 = 0x0010_0000;
 /// Mapped bytes of each core's EL0 stack.
 pub const STACK_BYTES: u64 = 0x0003_0000;
 
-/// The pages that kernel and engine share: [`BOOT_INFO_ADDRESS`], [`CONTROL_ADDRESS`], request slots.
+/// The pages that kernel and engine share: [`BOOT_INFO_ADDRESS`], [`CONTROL_ADDRESS`], [`ARRIVED_ADDRESS`], request slots.
 pub const RINGS_BASE: u64 = 0x8000_0000;
 /// Size of the shared pages, in bytes.
 pub const RINGS_BYTES: u64 = REQUEST_SLOTS_ADDRESS - RINGS_BASE + REQUEST_SLOT_BYTES * REQUEST_SLOTS as u64;
@@ -29,6 +29,11 @@ pub const RINGS_BYTES: u64 = REQUEST_SLOTS_ADDRESS - RINGS_BASE + REQUEST_SLOT_B
 pub const BOOT_INFO_ADDRESS: u64 = RINGS_BASE;
 /// Where the kernel writes the control words, one `u32` per request slot: see [`crate::request::control`].
 pub const CONTROL_ADDRESS: u64 = RINGS_BASE + PAGE_BYTES;
+/// Where the kernel writes how much of the model file is there, as one `u32` in a cache line of its own: pages ([`PAGE_BYTES`]) from
+/// its start, or [`ARRIVED_ALL`]. The engine touches no other part of the file.
+pub const ARRIVED_ADDRESS: u64 = CONTROL_ADDRESS + 64;
+/// Value at [`ARRIVED_ADDRESS`]: the whole file is there and is what its checksum file says, if it has one.
+pub const ARRIVED_ALL: u32 = u32::MAX;
 /// Address of request slot 0.
 pub const REQUEST_SLOTS_ADDRESS: u64 = RINGS_BASE + 0x1_0000;
 /// How many requests may be in the hands of the engine at once.

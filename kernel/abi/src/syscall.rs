@@ -28,7 +28,7 @@ pub enum Call {
     /// with an error means that the model was refused; the engine then only waits.
     Finish = 5,
     /// `seal(length)`: the descriptor of `length` bytes lies in the last [`crate::layout::DESCRIPTOR_BYTES`] of the model
-    /// region; the region becomes read-only for good. Core 0 only, once, while preparing.
+    /// region; the region becomes read-only for good. Core 0 only, once, while preparing, not before all of the file has arrived.
     Seal = 6,
     /// `park(address, expected)`: sleeps while the aligned `u32` at `address` equals `expected`, until [`Call::Wake`] names
     /// this core. May return early; the caller looks again.

@@ -315,7 +315,7 @@ impl Kernel {
     #[must_use]
     pub fn refusal_sentence(&self, refusal: Refusal) -> &'static str {
         match (refusal, self.engine.life) {
-            (Refusal::NotReady, Life::NoModel) if self.loading.is_busy() => {
+            (Refusal::NotReady, Life::NoModel | Life::Preparing) if self.loading.is_busy() => {
                 "The engine cannot answer now: a model is on its way; ask again when it is ready."
             }
             (refusal, life) => refusal.sentence(life),

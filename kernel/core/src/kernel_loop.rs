@@ -52,6 +52,10 @@ pub struct Kernel {
 /// Shortest sleep for the sake of the MCP server's timers.
 const SLEEP_MIN_NS: u64 = 100_000;
 
+/// How long core 0 may stay in the engine before it looks after the card again while a model is read: a hundredth of what a slice of
+/// the file takes. The other cores do the work meanwhile.
+const READING_TURN_NS: u64 = 200_000;
+
 /// How often deadlines and the light are looked at.
 const CHECK_NS: u64 = 20_000_000;
 
@@ -105,6 +109,9 @@ impl Kernel {
     fn run_engine(&mut self) -> bool {
         if !self.may_enter() {
             return false;
+        }
+        if self.loading.is_arriving() {
+            timer::arm_ns(READING_TURN_NS);
         }
         match self.engine.main.run() {
             Left::Interrupted => {}

@@ -1,7 +1,7 @@
 //! The engine's life: started with a model, stopped by a fault or a deadline, restarted with the model still in memory.
 
 use barellama_abi::boot_info::BootInfo;
-use barellama_abi::layout::Region;
+use barellama_abi::layout::{ARRIVED_ALL, Region};
 use barellama_abi::outcome::{Outcome, StopReason};
 use barellama_arch::{mmu, registers, timer};
 use barellama_shell::report::{self, Consequence, FaultFacts, Registers};
@@ -214,6 +214,7 @@ impl Kernel {
             self.say(format_args!("The engine's memory could not be restored: {error}"));
             return;
         }
+        memory.write_arrived(if self.loading.is_arriving() { 0 } else { ARRIVED_ALL });
         if !model.is_sealed() {
             self.engine.sums = Some(Sums::take(Some(model)));
         }
@@ -258,6 +259,8 @@ impl Kernel {
                 self.begin_loading();
             }
             Consequence::RebootNeeded => self.discard_model(),
+            // What was arriving is given up: half a file is of no use for a restart.
+            Consequence::StayStopped if self.loading.is_arriving() => self.discard_model(),
             Consequence::StayStopped => self.engine.life = Life::Down,
         }
         true
@@ -266,9 +269,17 @@ impl Kernel {
     /// Starts the engine again because the user asked for it.
     pub fn restart_by_hand(&mut self) {
         self.engine.recent_faults_ns.clear();
-        match (&self.engine.model, self.engine.life) {
+        let is_sealed = self.engine.model.as_ref().map(ModelMapping::is_sealed);
+        match (is_sealed, self.engine.life) {
             (None, _) => self.begin_loading(),
-            (Some(_), Life::Down | Life::Refused) => self.restart(),
+            (Some(true), Life::Down) => self.restart(),
+            // An engine that refused the model still runs, to say so.
+            (Some(true), Life::Refused) => self.stop_and_restart(),
+            // Its rows may be interleaved, some or all of them: nobody could tell.
+            (Some(false), Life::Down | Life::Refused) if self.loading.came_from_card() => self.read_again(),
+            (Some(false), Life::Down | Life::Refused) => self.say(format_args!(
+                "The model was rewritten in memory while it was prepared, and cannot be read again: reboot."
+            )),
             (Some(_), _) => self.say(format_args!("The engine runs.")),
         }
     }
@@ -386,7 +397,8 @@ impl Kernel {
         }
     }
 
-    fn restart(&mut self) {
+    /// Starts the engine again with the model that is in memory. All cores are out of it.
+    pub fn restart(&mut self) {
         self.engine.restarts += 1;
         let began_ns = timer::now_ns();
         self.start_engine();
@@ -396,6 +408,7 @@ impl Kernel {
 
     /// A fault while the model was being prepared leaves it half rewritten: it is good for nothing.
     fn discard_model(&mut self) {
+        self.loading.end_arrival();
         if let Some(model) = self.engine.model.take() {
             model.unmap();
         }

@@ -161,6 +161,7 @@ impl Kernel {
         }
         if outcome.stop_reason == StopReason::Error {
             self.engine.life = Life::Refused;
+            self.loading.end_arrival();
             self.end_load(false);
         }
         Ok(0)
@@ -168,7 +169,7 @@ impl Kernel {
 
     fn seal(&mut self, arguments: &Arguments) -> Result<u64, CallError> {
         let model = self.engine.model.as_mut().ok_or(CallError::NotAllowed)?;
-        if self.engine.life != Life::Preparing || model.is_sealed() {
+        if self.engine.life != Life::Preparing || model.is_sealed() || self.loading.is_arriving() {
             return Err(CallError::NotAllowed);
         }
         if arguments.x[0] > DESCRIPTOR_BYTES {

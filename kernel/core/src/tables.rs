@@ -23,7 +23,7 @@ impl Kernel {
         let pool = heap::usage();
         let firmware = self.facts.firmware;
         let outcome = &self.engine.last_outcome;
-        let model = self.engine.model.as_ref().map(|model| ModelFacts {
+        let model = self.whole_model().map(|model| ModelFacts {
             name: self.loading.model_name(),
             file_bytes: model.file_bytes(),
             arena_bytes: model.memory().arena_bytes(),
@@ -100,7 +100,7 @@ impl Kernel {
     /// What the engine does, for people.
     fn engine_state(&self) -> &'static str {
         match self.engine.life {
-            Life::NoModel if self.loading.is_busy() => "a model is on its way",
+            Life::NoModel | Life::Preparing if self.loading.is_busy() => "a model is on its way",
             life => life.name(),
         }
     }

@@ -1,9 +1,12 @@
 //! Rewrites the weights of a model file in place: rows interleaved by eight, as the kernels read them.
+//!
+//! A file that comes from the card is rewritten while it comes: a tensor when its last byte is there, in the order of the file.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
+use core::fmt;
 use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -22,29 +25,102 @@ struct Place {
     group_bytes: usize,
 }
 
-/// Rewrites the file that the kernel placed in memory, in the order for this processor. Once: a file that was sealed is interleaved already.
+/// A model file that may still be on its way into memory.
+pub trait ArrivingFile {
+    /// Size of the whole file, in bytes.
+    fn bytes(&self) -> usize;
+
+    /// Waits until the first `end` bytes are there, and lends them. The last byte counts as there when the whole file was found to
+    /// be what it should be.
+    fn first(&mut self, end: usize) -> &mut [u8];
+
+    /// Whether all of it is there.
+    fn is_whole(&self) -> bool;
+}
+
+/// A file that is there.
+impl ArrivingFile for [u8] {
+    fn bytes(&self) -> usize {
+        self.len()
+    }
+
+    fn first(&mut self, end: usize) -> &mut [u8] {
+        &mut self[..end]
+    }
+
+    fn is_whole(&self) -> bool {
+        true
+    }
+}
+
+/// So much of an arriving file is looked at first for its tables; then twice as much each time.
+const BEGINNING_BYTES: usize = 1 << 20;
+
+/// Rewrites a file in the order for this processor, tensor by tensor as they arrive; returns when all of it is there. Once: a file that
+/// was sealed is interleaved already.
 ///
 /// # Errors
-/// One sentence for people: what is wrong with the model. The file is then of no use any more.
-pub fn interleave_weights(crew: &Crew<'_>, order: Interleaving, file: &mut [u8]) -> Result<(), String> {
+/// One sentence for people: what is wrong with the model. The file is then of no use any more. It is said when all of the file is
+/// there: whether it was read well comes first.
+pub fn interleave_weights(
+    crew: &Crew<'_>,
+    order: Interleaving,
+    file: &mut (impl ArrivingFile + ?Sized),
+) -> Result<(), String> {
+    let result = interleave_arriving(crew, order, file);
+    file.first(file.bytes());
+    Output::new(crew.kernel, 0, EmitKind::Report).line(format_args!("{}", result?));
+    Ok(())
+}
+
+/// What was done.
+#[derive(Default)]
+struct Done {
+    tensors: usize,
+    bytes: u64,
+    /// Those of them that were done before the file was whole.
+    bytes_meanwhile: u64,
+    /// Time without that in which the file was waited for, in nanoseconds.
+    work_ns: u64,
+}
+
+impl fmt::Display for Done {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        let (tensors, milliseconds) = (self.tensors, self.work_ns / 1_000_000);
+        write!(
+            formatter,
+            "Rows of {tensors} tensors interleaved: {:.1} MB in {milliseconds} ms",
+            megabytes(self.bytes)
+        )?;
+        match self.bytes_meanwhile {
+            0 => Ok(()),
+            bytes => write!(formatter, ", {:.1} MB of it while the file was read", megabytes(bytes)),
+        }
+    }
+}
+
+fn interleave_arriving(
+    crew: &Crew<'_>,
+    order: Interleaving,
+    file: &mut (impl ArrivingFile + ?Sized),
+) -> Result<Done, String> {
     let places = places_in(file)?;
-    let total: usize = places.values().map(|place| place.bytes.len()).sum();
+    let total: u64 = places.values().map(|place| place.bytes.len() as u64).sum();
     let longest = places.values().map(|place| place.group_bytes).max().unwrap_or(0);
     let mut scratch = vec![0.0; longest.div_ceil(size_of::<f32>()) * crew.team.cores()];
-    let mut done = 0;
-    let start_ns = crew.kernel.clock_ns();
+    let mut done = Done::default();
     for place in places.values() {
-        crew.kernel.progress(0, Phase::Prepare, done, total as u64);
-        interleave_tensor(crew, place, order, &mut file[place.bytes.clone()], &mut scratch)?;
-        done += place.bytes.len() as u64;
+        let bytes = &mut file.first(place.bytes.end)[place.bytes.clone()];
+        crew.kernel.progress(0, Phase::Prepare, done.bytes, total);
+        let start_ns = crew.kernel.clock_ns();
+        interleave_tensor(crew, place, order, bytes, &mut scratch)?;
+        done.work_ns += crew.kernel.clock_ns().saturating_sub(start_ns);
+        done.bytes += place.bytes.len() as u64;
+        done.bytes_meanwhile += if file.is_whole() { 0 } else { place.bytes.len() as u64 };
+        done.tensors += 1;
     }
-    let took_ms = crew.kernel.clock_ns().saturating_sub(start_ns) / 1_000_000;
-    Output::new(crew.kernel, 0, EmitKind::Report).line(format_args!(
-        "Rows of {} tensors interleaved: {:.1} MB in {took_ms} ms",
-        places.len(),
-        done as f64 / 1e6
-    ));
-    Ok(())
+    Ok(done)
 }
 
 /// How many tensors of the model are interleaved.
@@ -53,8 +129,20 @@ pub fn count(tensors: &ModelTensors<'_>) -> usize {
     places(tensors).len()
 }
 
-fn places_in(file: &[u8]) -> Result<BTreeMap<usize, Place>, String> {
-    let gguf = Gguf::parse(file).map_err(|error| error.to_string())?;
+/// The places of a file, as soon as its tables are there. What is wrong with them is known for sure only when all of it is.
+fn places_in(file: &mut (impl ArrivingFile + ?Sized)) -> Result<BTreeMap<usize, Place>, String> {
+    let file_bytes = file.bytes();
+    let mut end = BEGINNING_BYTES.min(file_bytes);
+    loop {
+        match places_in_beginning(file.first(end), file_bytes) {
+            Err(_) if end < file_bytes => end = file_bytes.min(end.saturating_mul(2)),
+            result => return result,
+        }
+    }
+}
+
+fn places_in_beginning(beginning: &[u8], file_bytes: usize) -> Result<BTreeMap<usize, Place>, String> {
+    let gguf = Gguf::parse_beginning(beginning, file_bytes).map_err(|error| error.to_string())?;
     let config = ModelConfig::from_gguf(&gguf).map_err(|error| error.to_string())?;
     let tensors = ModelTensors::from_gguf(&gguf, &config).map_err(|error| error.to_string())?;
     Ok(places(&tensors))
@@ -72,7 +160,7 @@ fn places(tensors: &ModelTensors<'_>) -> BTreeMap<usize, Place> {
 fn place(tensor: &Tensor<'_>) -> Option<Place> {
     Some(Place {
         name: tensor.name.to_string(),
-        bytes: tensor.offset..tensor.offset + tensor.data.len(),
+        bytes: tensor.offset..tensor.offset + tensor.data_bytes(),
         format: kernels::interleavable(tensor)?,
         group_bytes: tensor.row_bytes() * ROWS,
     })

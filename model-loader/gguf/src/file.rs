@@ -23,6 +23,7 @@ const TENSOR_BYTES_MIN: u64 = 8 + 1 + 4 + 8 + 4 + 8;
 #[derive(Debug)]
 pub struct Gguf<'a> {
     bytes: &'a [u8],
+    file_bytes: usize,
     version: u32,
     /// Sorted by key.
     metadata: Vec<Entry<'a>>,
@@ -49,7 +50,7 @@ pub struct Tensor<'a> {
     pub kind: TensorType,
     /// Offset of its data in the file, in bytes.
     pub offset: usize,
-    /// Its data: rows of `dimensions[0]` elements.
+    /// Its data: rows of `dimensions[0]` elements; nothing where [`Gguf::parse_beginning`] did not have all of it.
     pub data: &'a [u8],
 }
 
@@ -65,6 +66,12 @@ impl<'a> Tensor<'a> {
     pub const fn row_bytes(&self) -> usize {
         self.dimensions[0] / self.kind.block_elements() * self.kind.block_bytes()
     }
+
+    /// Bytes of its data.
+    #[must_use]
+    pub const fn data_bytes(&self) -> usize {
+        self.rows() * self.row_bytes()
+    }
 }
 
 impl<'a> Gguf<'a> {
@@ -73,10 +80,19 @@ impl<'a> Gguf<'a> {
     /// # Errors
     /// The first check that fails.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, GgufError> {
+        Self::parse_beginning(bytes, bytes.len())
+    }
+
+    /// [`Self::parse`] for a file of `file_bytes` bytes of which only the first ones are there yet: all that stands in front of the
+    /// tensors' data has to be among them.
+    ///
+    /// # Errors
+    /// The first check that fails. If bytes are missing it may be one that the whole file would pass.
+    pub fn parse_beginning(bytes: &'a [u8], file_bytes: usize) -> Result<Self, GgufError> {
         let mut cursor = Cursor::new(bytes, 0);
         let (version, tensor_count, metadata_count) = read_header(&mut cursor)?;
         let metadata = read_metadata(&mut cursor, metadata_count)?;
-        let mut gguf = Self { bytes, version, metadata, tensors: Vec::new() };
+        let mut gguf = Self { bytes, file_bytes, version, metadata, tensors: Vec::new() };
         gguf.refuse_split()?;
         let alignment = gguf.alignment()?;
         gguf.tensors = read_tensors(&mut cursor, tensor_count)?;
@@ -93,7 +109,7 @@ impl<'a> Gguf<'a> {
     /// Size of the file in bytes.
     #[must_use]
     pub const fn file_bytes(&self) -> usize {
-        self.bytes.len()
+        self.file_bytes
     }
 
     /// The keys, sorted.
@@ -225,16 +241,17 @@ impl<'a> Gguf<'a> {
         let data_start = table_end.checked_next_multiple_of(alignment).ok_or_else(truncated)?;
         for tensor in &mut self.tensors {
             let fail = |check| GgufError::new(check, tensor.name, tensor.offset);
-            let bytes = data_bytes(tensor).ok_or_else(|| fail(Check::Dimensions))?;
+            let bytes = checked_data_bytes(tensor).ok_or_else(|| fail(Check::Dimensions))?;
             if !tensor.offset.is_multiple_of(alignment) {
                 return Err(fail(Check::TensorAlignment(tensor.offset as u64)));
             }
             let start = data_start.checked_add(tensor.offset);
             let range = start.and_then(|start| Some(start..start.checked_add(bytes)?));
-            tensor.data = range.and_then(|range| self.bytes.get(range)).ok_or_else(|| {
+            let range = range.filter(|range| range.end <= self.file_bytes).ok_or_else(|| {
                 let start = start.map_or(u64::MAX, |start| start as u64);
                 fail(Check::TensorOutsideFile { start, bytes: bytes as u64 })
             })?;
+            tensor.data = self.bytes.get(range).unwrap_or_default();
             tensor.offset = start.unwrap_or(data_start);
         }
         self.refuse_overlaps()
@@ -244,7 +261,7 @@ impl<'a> Gguf<'a> {
         self.tensors.sort_unstable_by_key(|tensor| tensor.offset);
         for pair in self.tensors.windows(2) {
             if let [first, second] = pair
-                && second.offset - first.offset < first.data.len()
+                && second.offset - first.offset < first.data_bytes()
             {
                 return Err(GgufError::new(Check::TensorOverlap, second.name, second.offset));
             }
@@ -402,7 +419,7 @@ fn read_tensor<'a>(cursor: &mut Cursor<'a>, name: &'a str) -> Result<Tensor<'a>,
 }
 
 /// Size of a tensor's data in bytes; `None` if it overflows.
-fn data_bytes(tensor: &Tensor<'_>) -> Option<usize> {
+fn checked_data_bytes(tensor: &Tensor<'_>) -> Option<usize> {
     let [columns, a, b, c] = tensor.dimensions;
     let rows = a.checked_mul(b)?.checked_mul(c)?;
     tensor.kind.row_bytes(columns)?.checked_mul(rows)

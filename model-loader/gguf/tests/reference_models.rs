@@ -97,3 +97,22 @@ fn tensors_must_have_the_shapes_of_the_metadata() {
     let shallow = with_u32(tiny("q4_0.gguf"), "llama.block_count", 2, 1);
     assert!(matches!(tensors(&shallow), TensorError::Unknown(name) if name.starts_with("blk.1.")));
 }
+
+/// As soon as the tables are there, the beginning of a file tells what the whole file tells; without them it is refused.
+#[test]
+fn the_beginning_of_a_file_tells_where_its_tensors_will_be() {
+    let bytes = tiny("q4_0.gguf");
+    let whole = Gguf::parse(&bytes).unwrap();
+    let tables_end = whole.tensors().iter().map(|tensor| tensor.offset).min().unwrap();
+    let beginning = Gguf::parse_beginning(&bytes[..tables_end], bytes.len()).unwrap();
+    assert_eq!(beginning.file_bytes(), bytes.len());
+    for (early, late) in beginning.tensors().iter().zip(whole.tensors()) {
+        assert_eq!((early.name, early.offset, early.data_bytes()), (late.name, late.offset, late.data.len()));
+        assert!(early.data.is_empty());
+    }
+    assert!(Gguf::parse_beginning(&bytes[..tables_end / 2], bytes.len()).is_err());
+    assert!(
+        Gguf::parse_beginning(&bytes[..tables_end], bytes.len() - 1).is_err(),
+        "the last tensor ends behind the file"
+    );
+}

@@ -3,9 +3,9 @@
 //! What to do is read from memory that lives longer than the engine: the model file, in which a test left a mark behind the magic, and
 //! the arena, which no restart cleans.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use barellama_abi::layout::{ARENA_BASE, MODEL_BASE};
+use barellama_abi::layout::{ARENA_BASE, ARRIVED_ADDRESS, ARRIVED_ALL, MODEL_BASE};
 use barellama_abi::syscall::Call;
 
 use crate::{attack, calls};
@@ -14,6 +14,7 @@ use crate::{attack, calls};
 const MARK_ADDRESS: u64 = MODEL_BASE + 8;
 const FAULT: u64 = u64::from_le_bytes(*b"FAULTNOW");
 const ONCE: u64 = u64::from_le_bytes(*b"FAULTONE");
+const EARLY: u64 = u64::from_le_bytes(*b"FAULTSOO");
 const LOOP: u64 = u64::from_le_bytes(*b"LOOPCALL");
 /// Words of the arena that nothing else uses: how many starts shall fault, and whether one did.
 const FAULTS_TO_COME: u64 = ARENA_BASE + 0x10_0000;
@@ -24,8 +25,34 @@ fn word(address: u64) -> &'static AtomicU64 {
     unsafe { &*(address as *const AtomicU64) }
 }
 
+/// Seals the model before it is there, which must be refused, and waits for it; faults in between if that was asked for.
+fn wait_for_file() {
+    // SAFETY: an aligned word of the shared pages, which stay mapped.
+    let arrived = unsafe { &*(ARRIVED_ADDRESS as *const AtomicU32) };
+    loop {
+        let seen = arrived.load(Ordering::Acquire);
+        if seen == ARRIVED_ALL {
+            break;
+        }
+        calls::seal(16);
+        if seen > 0 && word(MARK_ADDRESS).load(Ordering::Relaxed) == EARLY {
+            fault_once();
+        }
+        calls::park(arrived, seen);
+    }
+}
+
+fn fault_once() {
+    if word(HAS_FAULTED).swap(ONCE, Ordering::Relaxed) != ONCE {
+        attack::give_up();
+    }
+}
+
 /// Does what was asked for, if anything.
 pub fn begin() {
+    if !calls::boot_info().model_is_sealed {
+        wait_for_file();
+    }
     let faults = word(FAULTS_TO_COME).load(Ordering::Relaxed);
     if (1..=16).contains(&faults) {
         word(FAULTS_TO_COME).store(faults - 1, Ordering::Relaxed);
@@ -33,7 +60,7 @@ pub fn begin() {
     }
     match word(MARK_ADDRESS).load(Ordering::Relaxed) {
         FAULT => attack::give_up(),
-        ONCE if word(HAS_FAULTED).swap(ONCE, Ordering::Relaxed) != ONCE => attack::give_up(),
+        ONCE => fault_once(),
         LOOP => loop {
             calls::call(Call::Progress as u64, [0, 0, 1, 2]);
         },

@@ -2,8 +2,8 @@
 
 use barellama_abi::boot_info::BootInfo;
 use barellama_abi::layout::{
-    ARENA_BASE, BOOT_INFO_ADDRESS, CONTROL_ADDRESS, CORES_MAX, MODEL_BASE, PAGE_BYTES, RINGS_BASE, RINGS_BYTES,
-    STACK_BYTES, request_slot_address, stack_top,
+    ARENA_BASE, ARRIVED_ADDRESS, BOOT_INFO_ADDRESS, CONTROL_ADDRESS, CORES_MAX, MODEL_BASE, PAGE_BYTES, RINGS_BASE,
+    RINGS_BYTES, STACK_BYTES, request_slot_address, stack_top,
 };
 use barellama_arch::mmu::{self, MapError, UserAccess};
 use barellama_arch::{cache, user_memory};
@@ -146,6 +146,13 @@ impl EngineMemory {
         let _ = user_memory::store_u32(CONTROL_ADDRESS + 4 * slot as u64, value);
     }
 
+    /// Tells the engine how much of the model file is there: pages, or [`barellama_abi::layout::ARRIVED_ALL`]. Bytes that were
+    /// written before are seen by whoever sees the word.
+    pub fn write_arrived(&self, arrived: u32) {
+        // As above.
+        let _ = user_memory::store_u32(ARRIVED_ADDRESS, arrived);
+    }
+
     fn in_rings(&self, address: u64) -> u64 {
         self.rings.start + (address - RINGS_BASE)
     }
@@ -159,7 +166,7 @@ pub struct ModelMapping {
 }
 
 impl ModelMapping {
-    /// Maps a model that lies in memory so that the engine may prepare it.
+    /// Maps a model that lies in memory, or will, so that the engine may prepare it.
     ///
     /// # Errors
     /// [`MapError`] if table pages are too few.

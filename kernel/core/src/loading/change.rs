@@ -12,7 +12,7 @@ use barellama_shell::report::LoadFacts;
 use barellama_storage::StorageError;
 use heapless::String;
 
-use super::{Asker, ModelPath, PROBLEM_BYTES, Source, Stage, model_path};
+use super::{AfterStop, Asker, ModelPath, PROBLEM_BYTES, Source, Stage, model_path};
 use crate::engine::team::TEAM;
 use crate::kernel_loop::Kernel;
 use crate::memory_plan::{ModelMemory, PlanError};
@@ -72,7 +72,7 @@ impl Kernel {
         self.loading.asker = asker;
         self.loading.reads = 1;
         self.loading.target = Some(path);
-        self.loading.stage = Stage::Stopping { next: Some((load, memory)) };
+        self.loading.stage = Stage::Stopping { then: AfterStop::Load(load, memory) };
         Ok(())
     }
 
@@ -80,7 +80,7 @@ impl Kernel {
     pub fn cancel_load(&mut self, asker: Asker) -> bool {
         let is_theirs = self.loading.asker == asker && asker != Asker::Nobody;
         if is_theirs {
-            self.loading.stage = Stage::Stopping { next: None };
+            self.loading.stage = Stage::Stopping { then: AfterStop::Stopped };
         }
         is_theirs
     }
@@ -98,15 +98,24 @@ impl Kernel {
         // A fault on the way out does not matter any more.
         let _ = TEAM.take_fault();
         TEAM.settle();
-        self.forget_model();
-        let Stage::Stopping { next } = core::mem::replace(&mut self.loading.stage, Stage::Settled) else {
+        let Stage::Stopping { then } = core::mem::replace(&mut self.loading.stage, Stage::Settled) else {
             return false;
         };
-        match (next, self.loading.target.clone()) {
-            (Some((load, memory)), Some(path)) => {
+        if matches!(then, AfterStop::Restart) {
+            self.restart();
+            return true;
+        }
+        self.forget_model();
+        match (then, self.loading.target.clone()) {
+            (AfterStop::Load(load, memory), Some(path)) => {
                 self.loading.source = Source::Card(path);
                 self.begin_stream(load, memory);
             }
+            (AfterStop::Again, Some(path)) => {
+                self.loading.source = Source::Card(path);
+                self.begin_loading();
+            }
+            (AfterStop::Failed(error), _) => self.fail_load(format_args!("{error}")),
             _ => self.fail_load(format_args!("it was stopped")),
         }
         true

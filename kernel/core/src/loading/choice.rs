@@ -135,7 +135,8 @@ impl Kernel {
         let mut out = self.console.out;
         self.console.editor.before_output(&mut out);
         let models = self.loading.card.models();
-        let is_model_used = matches!(self.engine.life, Life::Preparing | Life::Ready | Life::Down);
+        let is_in_use = matches!(self.engine.life, Life::Preparing | Life::Ready | Life::Down);
+        let is_model_used = is_in_use && !self.loading.is_arriving();
         let rows = self.loading.rows(is_model_used);
         // The serial line takes everything.
         let _ = match self.loading.card.first_model() {

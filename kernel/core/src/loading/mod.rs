@@ -1,11 +1,15 @@
 //! The model on its way into memory: from the card in slices, or from where the firmware placed it.
 //!
 //! ```text
-//! StartingCard -> configuration -> choice ---------------------> Stopping -> Streaming -> engine prepares -> Ready
-//!                                    |  Choosing (menu)             ^
+//! StartingCard -> configuration -> choice ---------------------> Stopping -> Streaming -----------> Ready
+//!                                    |  Choosing (menu)             ^   the engine prepares what is there
 //!                                    |                    /load, MCP's `models`
-//!                                    +--> Copying, or in place: what the firmware put into memory
+//!                                    +--> Copying, or in place: what the firmware put into memory -> engine prepares -> Ready
 //! ```
+//! While a file streams, the engine already runs: it sleeps until the kernel says that more bytes are there
+//! ([`barellama_abi::layout::ARRIVED_ADDRESS`]), and interleaves rows on the other cores while core 0 waits for the card. It can seal the
+//! region only when the file is whole and is what its checksum file says.
+//!
 //! `configuration` is about `barellama.txt`, `choice` about which model it is (the menu, `/models`), `change` about another model
 //! instead of the one that is loaded and about how every load ends, `stream` and `placed` about the bytes' way, `template` about a
 //! chat template in a file.
@@ -67,14 +71,28 @@ enum Stage {
     StartingCard,
     /// A person may choose a model until then.
     Choosing { until_ns: u64 },
-    /// The engine is leaving the model that was loaded; what follows, if anything.
-    Stopping { next: Option<(Load, ModelMemory)> },
-    /// A file streams from the card.
-    Streaming { load: Load, memory: ModelMemory, began_ns: u64, drawn_ns: u64 },
+    /// The engine is leaving the model that is loaded or arrives.
+    Stopping { then: AfterStop },
+    /// A file streams from the card into memory that the engine sees.
+    Streaming { load: Load, began_ns: u64, drawn_ns: u64 },
     /// A file that the firmware put at an odd address is copied to blocks of its own.
     Copying { from: PhysicalRange, memory: ModelMemory, done_bytes: u64 },
     /// Nothing more to do: there is a model or there will be none.
     Settled,
+}
+
+/// What follows when the engine left the model.
+enum AfterStop {
+    /// Another model.
+    Load(Load, ModelMemory),
+    /// The same model, read from the card once more.
+    Again,
+    /// The engine is started anew with the same, sealed model.
+    Restart,
+    /// Nothing: somebody stopped the load.
+    Stopped,
+    /// Nothing: the card failed.
+    Failed(StorageError),
 }
 
 /// Where the model that is in memory, or on its way, comes from.
@@ -149,6 +167,19 @@ impl Loading {
     #[must_use]
     pub fn is_busy(&self) -> bool {
         !matches!(self.stage, Stage::Settled)
+    }
+
+    /// Whether a file streams into memory that the engine sees.
+    #[must_use]
+    pub fn is_arriving(&self) -> bool {
+        matches!(self.stage, Stage::Streaming { .. })
+    }
+
+    /// Reads no more of a file that was arriving: the engine has no use for it.
+    pub fn end_arrival(&mut self) {
+        if self.is_arriving() {
+            self.stage = Stage::Settled;
+        }
     }
 
     /// Whether the model was read from the card, so that it can be read again.
@@ -247,15 +278,25 @@ impl Kernel {
         }
     }
 
-    /// The bytes are all there: takes the plan out of the stage and goes on with it.
-    fn finish_stage(&mut self, file_bytes: u64) {
-        let stage = core::mem::replace(&mut self.loading.stage, Stage::Settled);
-        if let Stage::Streaming { memory, .. } | Stage::Copying { memory, .. } = stage {
-            self.model_is_in_memory(memory, file_bytes);
-        }
+    /// The model, if all of it is there.
+    #[must_use]
+    pub fn whole_model(&self) -> Option<&ModelMapping> {
+        self.engine.model.as_ref().filter(|_| !self.loading.is_arriving())
     }
 
-    fn model_is_in_memory(&mut self, memory: ModelMemory, file_bytes: u64) {
+    /// Takes the model away from the engine and reads it from the card once more.
+    pub fn read_again(&mut self) {
+        self.loading.reads = 0;
+        self.loading.stage = Stage::Stopping { then: AfterStop::Again };
+    }
+
+    /// Lets all cores leave an engine that still runs and starts it with the same, sealed model.
+    pub fn stop_and_restart(&mut self) {
+        self.loading.stage = Stage::Stopping { then: AfterStop::Restart };
+    }
+
+    /// Lets the engine begin with a model that lies in memory, or whose first bytes will.
+    fn give_to_engine(&mut self, memory: ModelMemory, file_bytes: u64) {
         match ModelMapping::map(memory, file_bytes) {
             Ok(mapping) => {
                 self.engine.model = Some(mapping);

@@ -52,7 +52,10 @@ impl Kernel {
         let cleared = own.map_or(Ok(()), |own| mmu::zero_physical(own.start, own.bytes));
         let copied = cleared.and_then(|()| tail.map_or(Ok(()), |(from, to)| copy_physical(from, to)));
         match copied {
-            Ok(()) => self.model_is_in_memory(memory, file.bytes),
+            Ok(()) => {
+                self.loading.stage = Stage::Settled;
+                self.give_to_engine(memory, file.bytes);
+            }
             Err(error) => self.fail_load(format_args!("it could not be reached in memory: {error}")),
         }
     }
@@ -68,8 +71,10 @@ impl Kernel {
         let file_bytes = from.bytes;
         if let Err(error) = copied {
             self.fail_load(format_args!("it could not be reached in memory: {error}"));
-        } else if is_done {
-            self.finish_stage(file_bytes);
+        } else if is_done
+            && let Stage::Copying { memory, .. } = core::mem::replace(&mut self.loading.stage, Stage::Settled)
+        {
+            self.give_to_engine(memory, file_bytes);
         }
     }
 }

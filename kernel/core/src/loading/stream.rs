@@ -1,10 +1,11 @@
 //! A file of the card on its way into memory, slice by slice.
 
+use barellama_abi::layout::{ARRIVED_ALL, PAGE_BYTES};
 use barellama_arch::{mmu, timer};
 use barellama_shell::report::LoadFacts;
 use barellama_storage::{Destination, Load, LoadStep, LoadSummary, StorageError};
 
-use super::{Card, SLICE_BYTES, Source, Stage, model_path};
+use super::{AfterStop, Card, SLICE_BYTES, Source, Stage, model_path};
 use crate::kernel_loop::Kernel;
 use crate::memory_plan::ModelMemory;
 
@@ -28,23 +29,30 @@ impl Kernel {
         }
     }
 
-    /// No model is mapped: lets the bytes flow.
+    /// No model is mapped: lets the bytes flow, and the engine work on those that are there.
     pub(super) fn begin_stream(&mut self, load: Load, memory: ModelMemory) {
         if let Err(error) = zero_behind(&memory, load.file_bytes()) {
             return self.fail_load(format_args!("its memory could not be reached: {error}"));
         }
-        let now_ns = timer::now_ns();
-        self.loading.stage = Stage::Streaming { load, memory, began_ns: now_ns, drawn_ns: now_ns };
+        let (now_ns, file_bytes) = (timer::now_ns(), load.file_bytes());
+        self.loading.stage = Stage::Streaming { load, began_ns: now_ns, drawn_ns: now_ns };
+        self.give_to_engine(memory, file_bytes);
     }
 
     pub(super) fn step_stream(&mut self) {
         let now_ns = timer::now_ns();
-        let Stage::Streaming { load, memory, began_ns, drawn_ns } = &mut self.loading.stage else { return };
+        let Stage::Streaming { load, began_ns, drawn_ns } = &mut self.loading.stage else { return };
+        let Some(model) = &self.engine.model else { return self.loading.end_arrival() };
         let began_ns = *began_ns;
-        let step = load_slice(self.loading.card, load, memory, now_ns);
+        let step = load_slice(self.loading.card, load, model.memory(), now_ns);
+        // The engine that waits for the card is not late.
+        self.engine.note_prepare_progress(now_ns);
         match step {
             Ok(LoadStep::Done(summary)) => self.finish_stream(&summary),
             Ok(LoadStep::Checking(progress) | LoadStep::Reading(progress)) => {
+                if let Some(memory) = &self.engine.memory {
+                    memory.write_arrived(u32::try_from(progress.done_bytes / PAGE_BYTES).unwrap_or(0));
+                }
                 if now_ns - *drawn_ns < PROGRESS_NS {
                     return;
                 }
@@ -55,7 +63,7 @@ impl Kernel {
                     elapsed_ns: now_ns - began_ns,
                 });
             }
-            Err(error) => self.fail_load(format_args!("{error}")),
+            Err(error) => self.loading.stage = Stage::Stopping { then: AfterStop::Failed(error) },
         }
     }
 
@@ -67,7 +75,10 @@ impl Kernel {
         let verified = if summary.is_checksum_verified { ", equal to the checksum file" } else { "" };
         let Source::Card(path) = self.loading.source.clone() else { return };
         self.say(format_args!("{path}: CRC-32 {:08x}{verified}.", summary.crc32));
-        self.finish_stage(summary.bytes);
+        self.loading.stage = Stage::Settled;
+        if let Some(memory) = &self.engine.memory {
+            memory.write_arrived(ARRIVED_ALL);
+        }
     }
 }
 

@@ -131,7 +131,7 @@ impl Kernel {
     fn answer_status(&mut self, ticket: Ticket) -> bool {
         let pool = heap::usage();
         let firmware = self.facts.firmware;
-        let model = self.engine.model.as_ref();
+        let model = self.whole_model();
         let status = SystemStatus {
             board: self.facts.name,
             uptime_ns: timer::now_ns(),
@@ -158,7 +158,7 @@ impl Kernel {
     }
 
     fn answer_models(&mut self, ticket: Ticket) -> bool {
-        let loaded = self.engine.model.as_ref().map(|model| (self.loading.model_name(), model.file_bytes()));
+        let loaded = self.whole_model().map(|model| (self.loading.model_name(), model.file_bytes()));
         let mut entries = Vec::<ModelEntry<'_>, 32>::new();
         for (name, bytes) in self.loading.models_on_card() {
             let is_loaded = loaded.is_some() && self.loading.is_loaded(name);

@@ -27,7 +27,7 @@ const BLOCK_MAX: usize = 210;
 #[must_use]
 pub fn interleavable(tensor: &Tensor<'_>) -> Option<WeightFormat> {
     let is_whole = tensor.rows().is_multiple_of(ROWS) && tensor.offset.is_multiple_of(ALIGNMENT);
-    WeightFormat::of(tensor.kind).filter(|_| is_whole && !tensor.data.is_empty())
+    WeightFormat::of(tensor.kind).filter(|_| is_whole && tensor.data_bytes() > 0)
 }
 
 /// Interleaves the rows of a tensor, eight by eight, in place.

@@ -38,7 +38,7 @@ pub fn plain_tiny_model(name: &str) -> Vec<u8> {
 /// A model file with its rows interleaved.
 pub fn interleaved(mut file: Vec<u8>) -> Vec<u8> {
     assert!(file.as_ptr().addr().is_multiple_of(16), "files lie at multiples of 16");
-    with_crew(1, |crew| interleave_weights(crew, Interleaving::Rows, &mut file)).unwrap();
+    with_crew(1, |crew| interleave_weights(crew, Interleaving::Rows, &mut file[..])).unwrap();
     file
 }
 

@@ -56,7 +56,7 @@ fn prepared<'m>(boot: &BootInfo, memory: &'m Memory) -> Result<Prepared<'m>, all
     let layout = RowLayout::Interleaved(order);
     if !boot.model_is_sealed {
         let crew = Crew { team: &TEAM, kernel: &Syscalls, cores: boot.cores as usize };
-        memory.with_model_file(|file| interleave::interleave_weights(&crew, order, file))?;
+        memory.with_arriving_file(|file| interleave::interleave_weights(&crew, order, file))?;
     }
     let file = memory.model_file();
     let mut prepared = prepare::prepare(&Syscalls, boot, file, Arithmetic::Product, layout, &heap_bytes)?;

@@ -2,9 +2,16 @@
 
 use core::ptr::NonNull;
 use core::slice;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use barellama_abi::boot_info::BootInfo;
-use barellama_abi::layout::{ARENA_BASE, BOOT_INFO_ADDRESS, DESCRIPTOR_BYTES, MODEL_BASE};
+use barellama_abi::layout::{
+    ARENA_BASE, ARRIVED_ADDRESS, ARRIVED_ALL, BOOT_INFO_ADDRESS, DESCRIPTOR_BYTES, MODEL_BASE, PAGE_BYTES,
+};
+use barellama_engine::interleave::ArrivingFile;
+use barellama_engine::kernel_calls::Kernel;
+
+use crate::calls::Syscalls;
 
 /// The memory of the engine. There is one, on core 0.
 pub struct Memory {
@@ -31,11 +38,13 @@ impl Memory {
         unsafe { slice::from_raw_parts(MODEL_BASE as *const u8, self.boot.model_file_bytes as usize) }
     }
 
-    /// Lends the model file for rewriting, before it is sealed.
-    pub fn with_model_file<R>(&self, body: impl FnOnce(&mut [u8]) -> R) -> R {
-        // SAFETY: the kernel maps the region read-write while the model is prepared and the file is that long. Called before
-        // `model_file`, so nobody else refers to it, and the slice does not outlive this call.
-        body(unsafe { slice::from_raw_parts_mut(MODEL_BASE as *mut u8, self.boot.model_file_bytes as usize) })
+    /// Lends the model file for rewriting, before it is sealed, while it arrives. All of it has arrived when this returns.
+    pub fn with_arriving_file<R>(&self, body: impl FnOnce(&mut Arriving) -> R) -> R {
+        // Called before `model_file`, so nobody else refers to the region, and what is lent does not outlive this call.
+        let mut file = Arriving { bytes: self.boot.model_file_bytes as usize };
+        let result = body(&mut file);
+        file.first(file.bytes);
+        result
     }
 
     /// The end of a sealed model region.
@@ -67,5 +76,48 @@ impl Memory {
         // SAFETY: the kernel maps the arena read-write at this address; the heap ends where this slice starts, and this function
         // is called once, so nobody else refers to it.
         unsafe { slice::from_raw_parts_mut((ARENA_BASE + heap_bytes) as *mut u8, length) }
+    }
+}
+
+/// The model file while the kernel reads it from the card.
+pub struct Arriving {
+    bytes: usize,
+}
+
+impl Arriving {
+    fn has_arrived(&self, end: usize, arrived: u32) -> bool {
+        // The last page may be there before the file was verified.
+        arrived == ARRIVED_ALL || (end < self.bytes && end as u64 <= u64::from(arrived) * PAGE_BYTES)
+    }
+
+    /// The word that the kernel writes.
+    fn word() -> &'static AtomicU32 {
+        // SAFETY: the word is mapped as long as the engine runs, aligned, and only ever accessed as an atomic on this side.
+        unsafe { AtomicU32::from_ptr(ARRIVED_ADDRESS as *mut u32) }
+    }
+}
+
+impl ArrivingFile for Arriving {
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn first(&mut self, end: usize) -> &mut [u8] {
+        let end = end.min(self.bytes);
+        loop {
+            // Acquire: what the kernel wrote before the word is seen by this core, and by those that it gives tasks to.
+            let arrived = Self::word().load(Ordering::Acquire);
+            if self.has_arrived(end, arrived) {
+                break;
+            }
+            Syscalls.park(Self::word(), arrived);
+        }
+        // SAFETY: the kernel maps the region read-write while the model is prepared, and writes no byte that it said is there.
+        // `&mut self` allows one such slice at a time, and `Memory::with_arriving_file` nothing else that refers to the region.
+        unsafe { slice::from_raw_parts_mut(MODEL_BASE as *mut u8, end) }
+    }
+
+    fn is_whole(&self) -> bool {
+        Self::word().load(Ordering::Relaxed) == ARRIVED_ALL
     }
 }
