@@ -80,7 +80,8 @@ pub fn has_checked_in(core: usize) -> bool {
     CHECKED_IN.get(core).is_some_and(|flag| flag.load(Ordering::Acquire))
 }
 
-/// Waits until a core has reached the kernel; `false` if it did not in time.
+/// Waits until a core has reached the kernel; `false` if it did not in time. Wakes it again and again: start code may fall asleep
+/// behind the first event (Circle repeats it too).
 #[must_use]
 pub fn wait_for_check_in(core: usize, timeout_ns: u64) -> bool {
     let start = timer::now_ns();
@@ -89,6 +90,7 @@ pub fn wait_for_check_in(core: usize, timeout_ns: u64) -> bool {
             return false;
         }
         timer::spin_ns(CHECK_INTERVAL_NS);
+        send_event();
     }
     true
 }

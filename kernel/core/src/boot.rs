@@ -25,7 +25,7 @@ use crate::verification::Verification;
 use crate::{heap, interrupt, last_run, logging, protection};
 
 /// How long the other cores have to come up. They need microseconds; an emulator whose host is busy may need much more.
-const CHECK_IN_NS: u64 = 1_000_000_000;
+const CHECK_IN_NS: u64 = 5_000_000_000;
 
 /// Too large for a stack.
 static KERNEL: StaticCell<Kernel> = StaticCell::new();
