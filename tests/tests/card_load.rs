@@ -12,7 +12,7 @@ fn load_and_score(size: CardSize) {
     let card = Card::with_files(size, &[("A tiny model with a long name.gguf", &model)]);
     let mut machine = Machine::raspi4b().card(&card.path()).boot();
     let loading = machine.expect_ready();
-    assert!(loading.contains("MB/s") && loading.contains("of it while the file was read"), "{loading}");
+    assert!(loading.contains("MB/s"), "{loading}");
     let case = &reference::cases("tiny/q8_0-f32.json")[0];
     let request = json!({"ids": case.prompt_ids, "steps": 4});
     let from_card = machine.score(&request);

@@ -129,7 +129,8 @@ fn a_kernel_loop_that_hangs_hides_no_deadline_and_does_not_hang_for_long() {
     patient.machine.expect_ready();
 
     patient.stop_core_0();
-    patient.machine.expect("the kernel's loop has not come round for 10 s", SHORT);
+    // Either that the loop does not come round or that no timer interrupt is taken, as interrupts were masked where it stopped or not.
+    patient.machine.expect(" for 10 s", SHORT);
     let told = patient.expect_reset();
     assert!(told.contains("The last run ended with a kernel panic on core"), "{told}");
 }
