@@ -66,6 +66,7 @@ pub enum Asker {
 }
 
 /// How far the model is.
+#[expect(clippy::large_enum_variant, reason = "there is one, in a static")]
 enum Stage {
     /// The card is being started and its directory read.
     StartingCard,
@@ -82,6 +83,7 @@ enum Stage {
 }
 
 /// What follows when the engine left the model.
+#[expect(clippy::large_enum_variant, reason = "there is one, in a static")]
 enum AfterStop {
     /// Another model.
     Load(Load, ModelMemory),
