@@ -44,6 +44,17 @@ fn answer(machine: &mut Machine) -> String {
     machine.chat("Tell me something about rivers.").text
 }
 
+/// The machine with the first model of the menu.
+#[track_caller]
+fn boot_with_the_first(card: &Card) -> Machine {
+    let mut machine = Machine::raspi4b().card(&card.path()).boot();
+    machine.expect("without an answer", SHORT);
+    machine.expect_prompt(SHORT);
+    machine.send("\r");
+    machine.expect_ready();
+    machine
+}
+
 #[test]
 fn the_menu_takes_the_first_model_after_a_while_and_a_person_may_choose() {
     let card = card_of_three(&[]);
@@ -100,11 +111,7 @@ fn the_menu_is_left_out_where_nobody_has_to_choose() {
 #[ignore = "takes two minutes: run it by its name"]
 fn fifty_loads_leave_nothing_behind() {
     let card = card_of_three(&[]);
-    let mut machine = Machine::raspi4b().card(&card.path()).boot();
-    machine.expect("without an answer", SHORT);
-    machine.expect_prompt(SHORT);
-    machine.send("\r");
-    machine.expect_ready();
+    let mut machine = boot_with_the_first(&card);
     let first = answer(&mut machine);
     let heap = |shown: String| shown.lines().find(|line| line.starts_with("kernel heap")).unwrap().to_owned();
     // The first round of all three finds what the kernel keeps for good.
@@ -128,11 +135,7 @@ fn fifty_loads_leave_nothing_behind() {
 #[test]
 fn models_are_changed_without_a_reboot() {
     let card = card_of_three(&[]);
-    let mut machine = Machine::raspi4b().card(&card.path()).boot();
-    machine.expect("without an answer", SHORT);
-    machine.expect_prompt(SHORT);
-    machine.send("\r");
-    machine.expect_ready();
+    let mut machine = boot_with_the_first(&card);
     let first = answer(&mut machine);
     let memory = machine.ask("/mem");
 

@@ -4,6 +4,8 @@ use core::fmt;
 
 use barellama_engine::kernels::{ActivationFormat, GroupFormat, GroupKernel, Outputs, ROWS, WeightFormat, interleave};
 
+use crate::random::Random;
+
 /// Columns of the matrices: two of the long blocks.
 const COLUMNS: usize = 512;
 /// Bytes of a row in the widest format.
@@ -177,16 +179,4 @@ fn scale_places(format: WeightFormat) -> impl Iterator<Item = usize> {
         WeightFormat::Q6K => &[208],
     };
     places.iter().copied()
-}
-
-/// Xorshift, so that failures repeat.
-struct Random(u64);
-
-impl Random {
-    fn byte(&mut self) -> u8 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 40) as u8
-    }
 }

@@ -8,6 +8,7 @@ mod attention;
 mod calls;
 mod compare;
 mod halves;
+mod random;
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::arch::{asm, global_asm};

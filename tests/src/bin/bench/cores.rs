@@ -13,6 +13,7 @@ use barellama_tests::{Machine, artifacts};
 use serde_json::json;
 
 use crate::Outcome;
+use crate::elf::read_engine;
 use crate::row::row;
 
 const COMPILER: &str = "clang-19";
@@ -122,12 +123,7 @@ impl Plugin {
 
 /// Where the functions lie: arguments of the plugin.
 fn arguments() -> Result<String, Box<dyn Error>> {
-    let output = Command::new(SYMBOLS)
-        .args(["--demangle", "--print-size", "--defined-only"])
-        .arg(artifacts::engine_elf())
-        .output()
-        .map_err(|error| format!("{SYMBOLS}: {error}; run `make setup`"))?;
-    let symbols = String::from_utf8(output.stdout)?;
+    let symbols = read_engine(SYMBOLS, &["--demangle", "--print-size", "--defined-only"])?;
     let mut arguments = String::new();
     for part in BARRIER {
         let mut is_found = false;

@@ -8,9 +8,8 @@ use std::error::Error;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use barellama_tests::artifacts;
-
 use crate::Outcome;
+use crate::elf::read_engine;
 
 const OBJDUMP: &str = "llvm-objdump-19";
 const MCA: &str = "llvm-mca-19";
@@ -56,12 +55,7 @@ pub fn measure() -> Outcome {
 
 /// The functions of the kernels, by a short name.
 fn kernels() -> Result<BTreeMap<String, Vec<Instruction>>, Box<dyn Error>> {
-    let output = Command::new(OBJDUMP)
-        .args(["--disassemble", "--demangle", "--no-show-raw-insn"])
-        .arg(artifacts::engine_elf())
-        .output()
-        .map_err(|error| format!("{OBJDUMP}: {error}; run `make setup`"))?;
-    let listing = String::from_utf8(output.stdout)?;
+    let listing = read_engine(OBJDUMP, &["--disassemble", "--demangle", "--no-show-raw-insn"])?;
     let mut kernels: BTreeMap<String, Vec<Instruction>> = BTreeMap::new();
     let mut current = None;
     for line in listing.lines() {

@@ -8,6 +8,7 @@ mod card;
 mod cores;
 mod count;
 mod cycles;
+mod elf;
 mod machines;
 mod mcp;
 mod response;

@@ -9,7 +9,7 @@ use super::vectors::{add_scaled, half_sums_of_16, insert_left, insert_right, loa
 
 /// `d s (q - 32)`.
 pub(super) struct Q6K {
-    scales: [float32x4_t; 2],
+    pub(super) scales: [float32x4_t; 2],
 }
 
 /// Two times 16 signed weights and their scales, those twice for each row.
@@ -30,13 +30,11 @@ impl Block for Q6K {
 
     #[inline(always)]
     unsafe fn part(&self, block: *const u8, part: usize) -> Q6KPart {
-        // SAFETY: 16 bytes of scales for each part from byte 16 on; then for two parts each 128 bytes of high bits and two times
-        // 128 bytes of low bits, 1680 bytes in all; NEON is always there.
+        // SAFETY: the caller's promise; NEON is always there.
         unsafe {
-            let set = block.add(144 + 384 * (part / 2));
-            let low = set.add(128 + 128 * (part % 2));
-            let weights = if part.is_multiple_of(2) { six_bits::<6, 2>(set, low) } else { six_bits::<4, 0>(set, low) };
-            let scales = load(block, 16 + 16 * part);
+            let Place { high, low, scales } = place(block, part);
+            let weights =
+                if part.is_multiple_of(2) { six_bits::<6, 2>(high, low) } else { six_bits::<4, 0>(high, low) };
             let (first, second) = (vzip1q_s8(scales, scales), vzip2q_s8(scales, scales));
             let scales = [first, second].map(|twice| [vmovl_s8(vget_low_s8(twice)), vmovl_high_s8(twice)]);
             Q6KPart { weights, scales }
@@ -84,6 +82,29 @@ impl Block for Q6K {
             let products = [vpaddq_s32(sums[0], sums[1]), vpaddq_s32(sums[2], sums[3])];
             add_scaled(outputs, scaled(self.scales, x), products.map(|four| vcvtq_f32_s32(four)))
         }
+    }
+}
+
+/// A part of a block.
+pub(super) struct Place {
+    /// 128 bytes of high bits, which belong to two parts.
+    pub(super) high: *const u8,
+    /// 128 bytes of low bits.
+    pub(super) low: *const u8,
+    pub(super) scales: int8x16_t,
+}
+
+/// Where the bits of a part are, and its scales.
+///
+/// # Safety
+/// A group's block lies at `block`, a multiple of 16; `part` is one of its parts; NEON is there.
+#[inline(always)]
+pub(super) unsafe fn place(block: *const u8, part: usize) -> Place {
+    // SAFETY: 16 bytes of scales for each part from byte 16 on; then for two parts each 128 bytes of high bits and two times
+    // 128 bytes of low bits, 1680 bytes in all.
+    unsafe {
+        let high = block.add(144 + 384 * (part / 2));
+        Place { high, low: high.add(128 + 128 * (part % 2)), scales: load(block, 16 + 16 * part) }
     }
 }
 

@@ -4,8 +4,8 @@ use core::arch::aarch64::*;
 
 use super::super::super::format::WeightFormat;
 use super::super::k_quants::{self, Block, SUMS, Sums, scaled, times_sums};
-use super::super::six_bits::six_bit_start;
-use super::super::vectors::{add_scaled, insert_right, load, scales};
+use super::super::six_bits::{self, Place, six_bit_start};
+use super::super::vectors::{add_scaled, insert_right, load};
 use super::{Quads, nibbles, sums_of_16, sums_of_32};
 
 /// `d s q - dmin m`.
@@ -62,9 +62,7 @@ impl Block for Q4K {
 }
 
 /// `d s (q - 32)`. Weights are unpacked as four times their value.
-pub(in super::super) struct Q6K {
-    scales: [float32x4_t; 2],
-}
+pub(in super::super) struct Q6K(six_bits::Q6K);
 
 /// Two times 16 weights of each row and their scales.
 pub(in super::super) struct Q6KPart {
@@ -78,19 +76,17 @@ impl Block for Q6K {
 
     #[inline(always)]
     unsafe fn header(block: *const u8) -> Self {
-        // SAFETY: the block begins with 8 scales of 2 bytes; NEON is always there.
-        unsafe { Self { scales: scales(block, 0) } }
+        // SAFETY: the caller's promise; scales lie as for the other cores.
+        Self(unsafe { six_bits::Q6K::header(block) })
     }
 
     #[inline(always)]
     unsafe fn part(&self, block: *const u8, part: usize) -> Q6KPart {
-        // SAFETY: 16 bytes of scales for each part from byte 16 on; then for two parts each 128 bytes of high bits and two times
-        // 128 bytes of low bits, 1680 bytes in all; NEON is always there.
+        // SAFETY: the caller's promise; NEON is always there.
         unsafe {
-            let set = block.add(144 + 384 * (part / 2));
-            let low = set.add(128 + 128 * (part % 2));
-            let weights = if part.is_multiple_of(2) { six_bits::<6, 2>(set, low) } else { six_bits::<4, 0>(set, low) };
-            let scales = load(block, 16 + 16 * part);
+            let Place { high, low, scales } = six_bits::place(block, part);
+            let weights =
+                if part.is_multiple_of(2) { six_bits::<6, 2>(high, low) } else { six_bits::<4, 0>(high, low) };
             let scales = [vmovl_s8(vget_low_s8(scales)), vmovl_high_s8(scales)];
             let scales = scales.map(|eight| [vmovl_s16(vget_low_s16(eight)), vmovl_high_s16(eight)]);
             Q6KPart { weights, scales }
@@ -119,7 +115,7 @@ impl Block for Q6K {
             // Sums of four times the weights are below 2^31: 256 * 128 * 128 * 127. The conversion divides by 4; what it rounds
             // is the same as without the factor.
             let products = [vcvtq_n_f32_s32::<2>(sums[0]), vcvtq_n_f32_s32::<2>(sums[1])];
-            add_scaled(outputs, scaled(self.scales, x), products)
+            add_scaled(outputs, scaled(self.0.scales, x), products)
         }
     }
 }
