@@ -13,6 +13,7 @@ pub mod closeness;
 pub mod debugger;
 pub mod machine;
 pub mod memory;
+pub mod monitor;
 #[path = "../../host/tests/mcp_bridge/noise.rs"]
 pub mod noise;
 pub mod proxy;

@@ -1,7 +1,6 @@
 //! A QEMU machine that runs the image, and a conversation with its console.
 
 use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::artifacts;
+use crate::monitor::Monitor;
 use crate::score::Score;
 use crate::transcript::{find_end, plain};
 
@@ -321,22 +321,7 @@ impl Machine {
     /// # Panics
     /// If there is no monitor.
     pub fn reset(&self, monitor: &Path) {
-        let ordered = UnixStream::connect(monitor).and_then(|mut stream| {
-            stream.write_all(b"system_reset\n")?;
-            // It prompts before the command and when it was carried out.
-            stream.set_read_timeout(Some(SHORT))?;
-            let mut shown = Vec::new();
-            while String::from_utf8_lossy(&shown).matches("(qemu)").count() < 2 {
-                let mut part = [0; 256];
-                let count = stream.read(&mut part)?;
-                if count == 0 {
-                    break;
-                }
-                shown.extend_from_slice(&part[..count]);
-            }
-            Ok(())
-        });
-        if let Err(error) = ordered {
+        if let Err(error) = Monitor::new(monitor).order("system_reset") {
             self.fail(&format!("the monitor: {error}"));
         }
     }

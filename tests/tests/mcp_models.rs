@@ -4,6 +4,7 @@ use barellama::card::CardSize;
 use barellama_tests::card::Card;
 use barellama_tests::client::Client;
 use barellama_tests::machine::LONG;
+use barellama_tests::monitor::Monitor;
 use barellama_tests::{Machine, artifacts};
 use serde_json::{Value, json};
 
@@ -32,8 +33,10 @@ fn a_client_changes_the_model() {
     let files = [("a.gguf", first.as_path()), ("b.gguf", second.as_path())];
     let card = Card::with_files(CardSize::Auto, &files);
     let directory = tempfile::tempdir().unwrap();
-    let socket = directory.path().join("serial.sock");
-    let mut machine = Machine::raspi4b().card(&card.path()).serial_socket(&socket).boot();
+    let (socket, monitor) = (directory.path().join("serial.sock"), directory.path().join("monitor.sock"));
+    let setup = Machine::raspi4b().card(&card.path()).serial_socket(&socket).monitor_socket(&monitor);
+    let mut machine = setup.boot();
+    let monitor = Monitor::new(&monitor);
     machine.expect("Ready.", LONG);
     let mut client = Client::start(&format!("unix:{}", socket.display()));
     client.initialize();
@@ -43,6 +46,12 @@ fn a_client_changes_the_model() {
     let refused = models(&mut client, json!({"action": "load", "name": "c.gguf"}));
     assert_eq!(refused["isError"], true, "{refused}");
     assert_eq!(text(&mut client), before, "a refusal changes nothing");
+
+    monitor.pull_card();
+    let refused = models(&mut client, json!({"action": "load", "name": "b.gguf"})).to_string();
+    assert!(refused.contains("The model was not changed: no SD card answers"), "{refused}");
+    assert_eq!(text(&mut client), before, "the model in memory needs no card");
+    monitor.put_card(&card.path());
 
     client.notifications.clear();
     let result = models(&mut client, json!({"action": "load", "name": "b.gguf"}));

@@ -398,7 +398,7 @@ impl Kernel {
             Command::Traps => self.print_traps(),
             Command::Bench(sizes) => return self.begin_bench(sizes),
             Command::Model => return self.submit_plain(Origin::Command, RequestKind::Describe),
-            Command::Models => self.print_models(),
+            Command::Models => return self.list_models(),
             Command::Load(name) => return self.load(name),
             Command::Reset => return self.reset_conversation(),
             Command::Log => self.print_log(),
@@ -498,7 +498,7 @@ impl Kernel {
         match self.load_model(name, Asker::Console) {
             Ok(()) => true,
             Err(refusal) => {
-                self.print(|out| write!(out, "Not loaded: {refusal}.\r\n"));
+                self.tell_refusal(Asker::Console, &refusal);
                 false
             }
         }

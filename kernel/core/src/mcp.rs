@@ -115,6 +115,11 @@ impl Mcp {
         self.server.error_text(ticket, text);
     }
 
+    /// A call cannot be carried out; `text` says why.
+    pub fn fail(&mut self, ticket: Ticket, text: &str) {
+        self.server.fail(ticket, text);
+    }
+
     /// How far a call is.
     pub fn progress(&mut self, ticket: Ticket, phase: barellama_abi::syscall::Phase, done: u64, total: u64) {
         self.server.progress(ticket, phase, done, total, timer::now_ns());

@@ -108,6 +108,17 @@ impl<H: SdHost> SdCard<H> {
         self.start = Start::new();
     }
 
+    /// Whether the card that was started is still there and ready for a read. One that was pulled does not answer to its address;
+    /// nor does one that was put in since, which has none (SD Physical Layer 4.2).
+    pub fn answers(&mut self) -> bool {
+        let answers = self.start.info().is_some() && self.is_ready_for_a_read();
+        if !answers {
+            // So that the next command finds free lines. If that fails, that command says so.
+            let _ = self.host.recover();
+        }
+        answers
+    }
+
     /// What is known of the card, once it is ready.
     pub fn info(&self) -> Option<CardInfo> {
         self.start.info().map(|info| CardInfo { mode: self.host.mode(), ..info })
@@ -143,17 +154,18 @@ impl<H: SdHost> SdCard<H> {
     /// reported there.
     fn recover(&mut self) {
         let _ = self.host.recover();
-        let status = Command { index: SEND_STATUS, argument: self.start.card_address(), response: ResponseKind::Short };
-        let is_idle = self
-            .host
-            .command(&status)
-            .is_ok_and(|response| response.words[0] >> STATE_SHIFT & STATE_MASK == STATE_TRANSFER);
-        if !is_idle {
+        if !self.is_ready_for_a_read() {
             let _ = self.host.recover();
             let stop = Command { index: STOP_TRANSMISSION, argument: 0, response: ResponseKind::ShortBusy };
             let _ = self.host.command(&stop);
             let _ = self.host.recover();
         }
+    }
+
+    fn is_ready_for_a_read(&mut self) -> bool {
+        let status = Command { index: SEND_STATUS, argument: self.start.card_address(), response: ResponseKind::Short };
+        let response = self.host.command(&status);
+        response.is_ok_and(|response| response.words[0] >> STATE_SHIFT & STATE_MASK == STATE_TRANSFER)
     }
 }
 

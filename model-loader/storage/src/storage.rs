@@ -85,6 +85,11 @@ impl<H: SdHost> Storage<H> {
         self.listing = Listing::new();
     }
 
+    /// Whether the card that was mounted is still there. If not, [`Self::restart`] takes the one that is there now.
+    pub fn answers(&mut self) -> bool {
+        matches!(self.phase, Phase::Ready) && self.blocks.reader().answers()
+    }
+
     /// What is known of the card, once it is started.
     pub fn card(&self) -> Option<CardInfo> {
         self.blocks.reader_ref().card().and_then(SdCard::info)
@@ -201,6 +206,10 @@ impl<H: SdHost> Slots<H> {
             }
             step => step,
         }
+    }
+
+    fn answers(&mut self) -> bool {
+        self.cards.get_mut(self.active).is_some_and(SdCard::answers)
     }
 
     fn restart(&mut self) {

@@ -7,12 +7,13 @@ use core::fmt::{self, Write as _};
 
 use barellama_abi::outcome::{Outcome, StopReason};
 use barellama_abi::syscall::Phase;
+use barellama_mcp::rpc_error::short_text;
 use barellama_shell::models::FindError;
 use barellama_shell::report::LoadFacts;
 use barellama_storage::StorageError;
 use heapless::String;
 
-use super::{AfterStop, Asker, ModelPath, PROBLEM_BYTES, Source, Stage, model_path};
+use super::{AfterStart, AfterStop, Asker, ModelPath, PROBLEM_BYTES, Source, Stage, model_path};
 use crate::engine::team::TEAM;
 use crate::kernel_loop::Kernel;
 use crate::memory_plan::{ModelMemory, PlanError};
@@ -33,6 +34,8 @@ pub enum LoadRefusal {
     Storage(StorageError),
     /// It does not fit.
     Memory(PlanError),
+    /// Whoever asked did not want to wait for the card.
+    Stopped,
 }
 
 impl fmt::Display for LoadRefusal {
@@ -44,13 +47,15 @@ impl fmt::Display for LoadRefusal {
             Self::Unknown(sentence) => formatter.write_str(sentence),
             Self::Storage(error) => error.fmt(formatter),
             Self::Memory(error) => write!(formatter, "it does not fit: {error}"),
+            Self::Stopped => formatter.write_str("it was stopped"),
         }
     }
 }
 
 impl Kernel {
     /// Begins to load the model that a name, a path or a number of `/models` means, instead of the one that is there. Requests that
-    /// wait or run are ended. How the load ends is told to the asker.
+    /// wait or run are ended. How the load ends is told to the asker; so is a refusal that comes later, when the card had to be
+    /// started again first.
     ///
     /// # Errors
     /// [`LoadRefusal`]; nothing has changed then.
@@ -59,12 +64,24 @@ impl Kernel {
         if self.engine.memory.is_none() {
             return Err(LoadRefusal::NoEngine);
         }
-        if matches!(self.loading.stage, Stage::StartingCard) {
+        if matches!(self.loading.stage, Stage::StartingCard { .. }) {
             return Err(LoadRefusal::CardStarts);
         }
         if self.loading.asker != Asker::Nobody || self.autorun.is_running() {
             return Err(LoadRefusal::Busy);
         }
+        if self.is_card_lost() {
+            // A number is one of the list that was shown.
+            let path = self.loading.find(wanted).unwrap_or_else(|_| model_path(wanted));
+            self.start_card_for(asker, AfterStart::Load(path));
+            return Ok(());
+        }
+        self.begin_change(wanted, asker)
+    }
+
+    /// The same with a card that answers.
+    #[expect(clippy::result_large_err, reason = "as above")]
+    pub(super) fn begin_change(&mut self, wanted: &str, asker: Asker) -> Result<(), LoadRefusal> {
         let path = self.wanted_path(wanted)?;
         let load = self.loading.card.open_load(&path).map_err(LoadRefusal::Storage)?;
         let memory = self.plan_without_model(load.file_bytes()).map_err(LoadRefusal::Memory)?;
@@ -76,11 +93,25 @@ impl Kernel {
         Ok(())
     }
 
+    /// Tells whoever asked why nothing is loaded for them.
+    pub fn tell_refusal(&mut self, asker: Asker, refusal: &LoadRefusal) {
+        match asker {
+            Asker::Nobody => {}
+            Asker::Console => self.print(|out| write!(out, "Not loaded: {refusal}.\r\n")),
+            Asker::Client(ticket) => {
+                let sentence = short_text(format_args!("The model was not changed: {refusal}."));
+                self.mcp.fail(ticket, &sentence);
+            }
+        }
+    }
+
     /// Gives a load up, if it is this asker's. Returns whether it was.
     pub fn cancel_load(&mut self, asker: Asker) -> bool {
         let is_theirs = self.loading.asker == asker && asker != Asker::Nobody;
-        if is_theirs {
-            self.loading.stage = Stage::Stopping { then: AfterStop::Stopped };
+        match self.loading.stage {
+            _ if !is_theirs => {}
+            Stage::StartingCard { then: AfterStart::Load(_) | AfterStart::List } => self.stop_card_start(),
+            _ => self.loading.stage = Stage::Stopping { then: AfterStop::Stopped },
         }
         is_theirs
     }

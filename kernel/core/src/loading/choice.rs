@@ -6,7 +6,7 @@ use barellama_shell::models;
 use barellama_shell::report::{self, ModelRow};
 use barellama_storage::StorageError;
 
-use super::{ModelPath, Source, Stage, model_path};
+use super::{AfterStart, Asker, ModelPath, Source, Stage, model_path};
 use crate::kernel_loop::Kernel;
 use crate::lifecycle::Life;
 
@@ -130,8 +130,18 @@ impl Kernel {
         true
     }
 
-    /// Prints the models of the card.
-    pub fn print_models(&mut self) {
+    /// Prints the models of the card; if it has to be started for that, as soon as it is. Returns whether that is so.
+    pub fn list_models(&mut self) -> bool {
+        let is_card_lost = self.loading.asker == Asker::Nobody && self.is_card_lost();
+        if is_card_lost {
+            self.start_card_for(Asker::Console, AfterStart::List);
+        } else {
+            self.print_models();
+        }
+        is_card_lost
+    }
+
+    pub(super) fn print_models(&mut self) {
         let mut out = self.console.out;
         self.console.editor.before_output(&mut out);
         let models = self.loading.card.models();

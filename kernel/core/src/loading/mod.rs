@@ -10,10 +10,11 @@
 //! ([`barellama_abi::layout::ARRIVED_ADDRESS`]), and interleaves rows on the other cores while core 0 waits for the card. It can seal the
 //! region only when the file is whole and is what its checksum file says.
 //!
-//! `configuration` is about `barellama.txt`, `choice` about which model it is (the menu, `/models`), `change` about another model
+//! `card_start` is about the card, which may be another one by now, `configuration` about `barellama.txt`, `choice` about which model it is (the menu, `/models`), `change` about another model
 //! instead of the one that is loaded and about how every load ends, `stream` and `placed` about the bytes' way, `template` about a
 //! chat template in a file.
 
+mod card_start;
 mod change;
 mod choice;
 mod configuration;
@@ -21,11 +22,10 @@ mod placed;
 mod stream;
 mod template;
 
-use barellama_arch::timer;
 use barellama_mcp::server::Ticket;
 use barellama_shell::config;
 use barellama_shell::models::name_of;
-use barellama_storage::{Load, SdHost, Storage, StorageError, StorageStep};
+use barellama_storage::{Load, SdHost, Storage, StorageError};
 use heapless::{String, Vec};
 use static_cell::ConstStaticCell;
 
@@ -35,6 +35,7 @@ use crate::lifecycle::Life;
 use crate::memory_plan::{FreeMemory, ModelMemory, PlanError};
 use crate::platform::{PhysicalRange, SD_HOSTS_MAX};
 
+use card_start::AfterStart;
 pub use change::LoadRefusal;
 
 /// Bytes that one step may read at most; the card's driver chooses fewer so that a step stays short.
@@ -69,7 +70,7 @@ pub enum Asker {
 #[expect(clippy::large_enum_variant, reason = "there is one, in a static")]
 enum Stage {
     /// The card is being started and its directory read.
-    StartingCard,
+    StartingCard { then: AfterStart },
     /// A person may choose a model until then.
     Choosing { until_ns: u64 },
     /// The engine is leaving the model that is loaded or arrives.
@@ -149,7 +150,7 @@ impl Loading {
         }
         Self {
             card,
-            stage: Stage::StartingCard,
+            stage: Stage::StartingCard { then: AfterStart::Choose },
             free,
             placed_file,
             config: CONFIG.take(),
@@ -250,7 +251,7 @@ impl Kernel {
             return self.fail_load(format_args!("the engine faulted on it {READS_MAX} times; it is given up"));
         }
         self.loading.card.restart();
-        self.loading.stage = Stage::StartingCard;
+        self.loading.stage = Stage::StartingCard { then: AfterStart::Choose };
     }
 
     /// Does a slice of what is to be done. Returns whether there was anything.
@@ -259,25 +260,11 @@ impl Kernel {
             Stage::Settled => return false,
             Stage::Choosing { .. } => return self.step_menu(),
             Stage::Stopping { .. } => return self.step_stopping(),
-            Stage::StartingCard => self.step_card(),
+            Stage::StartingCard { .. } => self.step_card(),
             Stage::Streaming { .. } => self.step_stream(),
             Stage::Copying { .. } => self.step_copy(),
         }
         true
-    }
-
-    fn step_card(&mut self) {
-        match self.loading.card.step(timer::now_ns()) {
-            StorageStep::Busy => {}
-            StorageStep::Ready => {
-                if let Some(card) = self.loading.card.card() {
-                    log::info!("{card}");
-                }
-                self.read_config();
-                self.choose_model(None);
-            }
-            StorageStep::Failed(error) => self.choose_model(Some(error)),
-        }
     }
 
     /// The model, if all of it is there.

@@ -3,7 +3,6 @@
 use barellama_abi::outcome::{Outcome, StopReason};
 use barellama_abi::request::SESSION_ANY;
 use barellama_arch::timer;
-use barellama_mcp::rpc_error::short_text;
 use barellama_mcp::server::{Ticket, Work};
 use barellama_mcp::wire::Mode;
 
@@ -49,8 +48,7 @@ impl Kernel {
             Work::ListModels { ticket } => self.read_later(Read::Models(ticket)),
             Work::LoadModel { ticket, name } => {
                 if let Err(refusal) = self.load_model(&name, Asker::Client(ticket)) {
-                    let sentence = short_text(format_args!("The model was not changed: {refusal}."));
-                    self.mcp.server.fail(ticket, &sentence);
+                    self.tell_refusal(Asker::Client(ticket), &refusal);
                 }
             }
         }

@@ -5,6 +5,7 @@ use barellama_storage::host::{
     BusWidth, COMMAND_BYTES_MAX, Command, HostError, HostFault, Mode, ReadFailure, Response, ResponseKind, SdHost,
 };
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 const BLOCK: usize = 512;
 const ADDRESS: u32 = 0xB36F_0000;
@@ -30,6 +31,15 @@ enum State {
     Data = 5,
 }
 
+/// What a hand did to the slot since the card was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    Untouched,
+    Empty,
+    /// The card that is in it now was never started: it has no address and answers to nothing but CMD0.
+    Filled,
+}
+
 /// A block that cannot be read, for a number of times.
 pub struct BadBlock {
     pub times: u32,
@@ -52,6 +62,8 @@ pub struct FakeCard {
     /// (index, argument, blocks) of what was sent; application commands by their own index.
     pub log: Vec<(u8, u32, usize)>,
     pub recoveries: u32,
+    /// Held by the test too: a card is pulled while somebody uses it.
+    pub slot: Arc<Mutex<Slot>>,
     /// What the controller takes at once.
     pub read_bytes_max: usize,
     state: State,
@@ -80,6 +92,7 @@ impl FakeCard {
             never_has_clock: false,
             log: Vec::new(),
             recoveries: 0,
+            slot: Arc::new(Mutex::new(Slot::Untouched)),
             read_bytes_max: COMMAND_BYTES_MAX,
             state: State::Idle,
             clock_hz: 0,
@@ -109,6 +122,18 @@ impl FakeCard {
     fn fail<T>(&mut self, fault: HostFault) -> Result<T, HostError> {
         self.needs_recovery = true;
         Err(Self::error(fault))
+    }
+
+    /// Fails if nobody is there who knows the command.
+    fn reach(&mut self, index: u8) -> Result<(), HostError> {
+        let slot = Arc::clone(&self.slot);
+        let mut slot = slot.lock().unwrap();
+        match *slot {
+            Slot::Filled if index == 0 => *slot = Slot::Untouched,
+            Slot::Empty | Slot::Filled if index != 0 => return self.fail(HostFault::CommandTimeout),
+            _ => {}
+        }
+        Ok(())
     }
 
     fn status(&self, index: u8) -> u32 {
@@ -303,6 +328,7 @@ impl SdHost for FakeCard {
     fn command(&mut self, command: &Command) -> Result<Response, HostError> {
         assert!(self.has_clock, "CMD{} without clock", command.index);
         assert!(!self.needs_recovery, "CMD{} after an error without recovery", command.index);
+        self.reach(command.index)?;
         let identifies = matches!(self.state, State::Idle | State::Ready | State::Identification);
         assert!(!identifies || command.index == 0 || self.clock_hz <= 400_000, "identification above 400 kHz");
         let is_unchecked = command.index == 41;
@@ -312,6 +338,7 @@ impl SdHost for FakeCard {
     }
     fn read(&mut self, command: &Command, block_bytes: usize, destination: &mut [u8]) -> Result<Response, ReadFailure> {
         assert!(self.has_clock && !self.needs_recovery);
+        self.reach(command.index).map_err(|error| ReadFailure { blocks_done: 0, error })?;
         assert_eq!(self.card_width, self.host_width, "card and host use different lines");
         assert!(self.clock_hz <= 25_000_000 || self.is_fast);
         self.log.push((command.index, command.argument, destination.len() / block_bytes));

@@ -1,6 +1,6 @@
 //! Controllers, card, file system and load together, as the kernel calls them.
 
-use crate::fake_card::{BadBlock, FakeCard, Kind};
+use crate::fake_card::{BadBlock, FakeCard, Kind, Slot};
 use crate::images::{first_cluster, geometry, pattern, usual};
 use barellama_storage::block::ReadError;
 use barellama_storage::host::HostFault;
@@ -73,6 +73,36 @@ fn a_restart_begins_again() {
     storage.restart();
     assert_eq!(storage.first_model(), Err(StorageError::NotReady));
     assert_eq!(settle(&mut storage), StorageStep::Ready);
+    assert_eq!(load(&mut storage, MODEL).unwrap(), pattern(70_001));
+}
+
+#[test]
+fn a_card_that_was_pulled_is_noticed_and_the_next_one_is_started() {
+    let mut card = FakeCard::new(Kind::High, usual(FatType::Fat16));
+    let slot = card.slot.clone();
+    let put = |state| *slot.lock().unwrap() = state;
+    let mut storage = storage([&mut card]);
+    assert!(!storage.answers(), "nothing was started");
+    assert_eq!(settle(&mut storage), StorageStep::Ready);
+    assert!(storage.answers());
+    assert_eq!(load(&mut storage, MODEL).unwrap(), pattern(70_001));
+
+    put(Slot::Empty);
+    assert!(!storage.answers());
+    assert!(matches!(load(&mut storage, MODEL), Err(StorageError::Read(_))));
+    storage.restart();
+    assert_eq!(settle(&mut storage), StorageStep::Failed(StorageError::NoCard));
+    assert!(!storage.answers());
+
+    put(Slot::Filled);
+    storage.restart();
+    assert_eq!(settle(&mut storage), StorageStep::Ready);
+    // Another one in its place, so quickly that nobody asked meanwhile.
+    put(Slot::Filled);
+    assert!(!storage.answers());
+    storage.restart();
+    assert_eq!(settle(&mut storage), StorageStep::Ready);
+    assert!(storage.answers());
     assert_eq!(load(&mut storage, MODEL).unwrap(), pattern(70_001));
 }
 
