@@ -1,7 +1,10 @@
 //! An SD card image: a master boot record and one FAT32 partition with the files.
 //!
 //! The size is a power of two, because QEMU takes no other card. Files keep their long names; directories are made as
-//! needed. Nothing depends on the time or on the machine: the same files give the same image.
+//! needed. Nothing depends on the time or on the machine: the same files with the same dates give the same image, and with
+//! SOURCE_DATE_EPOCH the same contents do.
+
+mod dates;
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -14,6 +17,8 @@ use fscommon::StreamSlice;
 use indicatif::{ProgressBar, ProgressStyle};
 use mbrman::{CHS, MBR, MBRPartitionEntry};
 use thiserror::Error;
+
+use dates::Dates;
 
 const SECTOR_BYTES: u64 = 512;
 /// The partition starts at 1 MiB, as partitioning tools do: it fits every card's erase blocks.
@@ -231,11 +236,15 @@ pub fn make(output: &Path, size: CardSize, entries: &[Entry]) -> Result<Card, Ca
     let cluster_bytes = cluster_bytes(bytes);
     let mut partition = StreamSlice::new(image, PARTITION_START_BYTES, bytes).map_err(at_output)?;
     fatfs::format_volume(&mut partition, format_options(bytes, cluster_bytes)).map_err(at_output)?;
-    let volume = FileSystem::new(partition, FsOptions::new()).map_err(at_output)?;
+    // The library keeps its clock for good: some bytes for each card.
+    let dates = &*Box::leak(Box::new(Dates::new(std::env::var("SOURCE_DATE_EPOCH").ok().as_deref())));
+    let options = FsOptions::new().time_provider(dates);
+    let volume = FileSystem::new(partition, options).map_err(at_output)?;
 
     let bar = progress_bar(sizes.iter().sum());
     let mut files = Vec::new();
     for (entry, size) in entries.iter().zip(sizes) {
+        dates.follow(&fs::metadata(&entry.source).map_err(|source| file_error(&entry.source, source))?);
         copy(&volume.root_dir(), entry, &bar)?;
         files.push(Copied { name: entry.name.clone(), bytes: size, source: entry.source.clone() });
     }

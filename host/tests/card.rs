@@ -3,9 +3,10 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use barellama::card::{self, CardError, CardSize, Entry};
-use fatfs::{FileSystem, FsOptions};
+use fatfs::{Dir, FileSystem, FsOptions};
 use fscommon::StreamSlice;
 use mbrman::MBR;
 
@@ -33,6 +34,33 @@ fn read(volume: &FileSystem<StreamSlice<File>>, name: &str) -> Vec<u8> {
 
 fn pattern(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|index| (index ^ (index >> 9)) as u8).collect()
+}
+
+#[test]
+fn files_have_the_dates_of_their_sources_and_give_the_same_image_again() {
+    let images = [0, 1].map(|_| {
+        let directory = tempfile::tempdir().unwrap();
+        let entries = [("a.txt", 1_000_000_000), ("folder/b.txt", 1_700_000_000)].map(|(name, seconds)| {
+            let entry = Entry { name: name.to_owned(), ..file(directory.path(), &name.replace('/', "-"), b"text") };
+            let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            File::options().write(true).open(&entry.source).unwrap().set_modified(changed).unwrap();
+            entry
+        });
+        let output = directory.path().join("card.img");
+        card::make(&output, CardSize::Auto, &entries).unwrap();
+        let volume = open(&output);
+        let date = |folder: Dir<'_, StreamSlice<File>>| {
+            let entry = folder.iter().map(Result::unwrap).find(|entry| entry.is_file()).unwrap();
+            (entry.modified().date.year, entry.modified().date.month, entry.created().time.hour)
+        };
+        // By `date -u`: 2001-09-09 01:46:40 and 2023-11-14 22:13:20.
+        assert_eq!(
+            (date(volume.root_dir()), date(volume.root_dir().open_dir("folder").unwrap())),
+            ((2001, 9, 1), (2023, 11, 22))
+        );
+        fs::read(&output).unwrap()
+    });
+    assert!(images[0] == images[1]);
 }
 
 #[test]

@@ -1,0 +1,113 @@
+//! The dates that files have on a card: those of their sources, in UTC, or SOURCE_DATE_EPOCH for all of them, so that an image can be
+//! made again byte by byte (reproducible-builds.org, "SOURCE_DATE_EPOCH").
+
+use std::fs::Metadata;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::UNIX_EPOCH;
+
+use fatfs::{Date, DateTime, Time, TimeProvider};
+
+/// 1980-01-01 and 2107-12-31 23:59:58, the first and the last second that FAT knows, in seconds since 1970.
+const FIRST_SECOND: u64 = 315_532_800;
+const LAST_SECOND: u64 = 4_354_819_198;
+const SECONDS_OF_DAY: u64 = 86_400;
+
+/// The clock of the file system that is being written: it stands at the date of the file that is being copied.
+#[derive(Debug)]
+pub(super) struct Dates {
+    /// Seconds since 1970, in UTC.
+    now: AtomicU64,
+    epoch: Option<u64>,
+}
+
+impl Dates {
+    /// Before the first file. `epoch` is the value of SOURCE_DATE_EPOCH, if it is set.
+    pub(super) fn new(epoch: Option<&str>) -> Self {
+        let epoch = epoch.and_then(|text| text.trim().parse().ok());
+        Self { now: AtomicU64::new(FIRST_SECOND), epoch }
+    }
+
+    /// What is written from now on has the date of this source.
+    pub(super) fn follow(&self, source: &Metadata) {
+        let changed = source.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let seconds = self.epoch.or(changed.map(|since| since.as_secs())).unwrap_or(FIRST_SECOND);
+        self.now.store(seconds, Ordering::Relaxed);
+    }
+}
+
+impl TimeProvider for Dates {
+    fn get_current_date(&self) -> Date {
+        self.get_current_date_time().date
+    }
+
+    fn get_current_date_time(&self) -> DateTime {
+        date_time(self.now.load(Ordering::Relaxed))
+    }
+}
+
+/// The date in the Gregorian calendar of a second since 1970. Source: Hinnant, "chrono-Compatible Low-Level Date Algorithms",
+/// `civil_from_days`: years begin in March, so that the leap day is the last of one.
+fn date_time(seconds: u64) -> DateTime {
+    let seconds = seconds.clamp(FIRST_SECOND, LAST_SECOND);
+    let days = seconds / SECONDS_OF_DAY + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let second = seconds % SECONDS_OF_DAY;
+    DateTime {
+        date: Date { year: year as u16, month: month as u16, day: day as u16 },
+        time: Time {
+            hour: (second / 3600) as u16,
+            min: (second / 60 % 60) as u16,
+            sec: (second % 60) as u16,
+            millis: 0,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(seconds: u64) -> String {
+        let DateTime { date, time } = date_time(seconds);
+        let (year, month, day) = (date.year, date.month, date.day);
+        format!("{year}-{month:02}-{day:02} {:02}:{:02}:{:02}", time.hour, time.min, time.sec)
+    }
+
+    #[test]
+    fn the_epoch_stands_for_all_dates() {
+        let source = std::fs::metadata(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let year = |epoch| {
+            let dates = Dates::new(epoch);
+            dates.follow(&source);
+            dates.get_current_date().year
+        };
+        assert_eq!(year(Some("1000000000")), 2001);
+        assert!(year(None) > 2001);
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        // By `date -u -d @SECONDS`.
+        for (seconds, date) in [
+            (0, "1980-01-01 00:00:00"),
+            (FIRST_SECOND, "1980-01-01 00:00:00"),
+            (951_782_399, "2000-02-28 23:59:59"),
+            (951_825_600, "2000-02-29 12:00:00"),
+            (951_868_800, "2000-03-01 00:00:00"),
+            (1_735_689_599, "2024-12-31 23:59:59"),
+            (1_764_152_096, "2025-11-26 10:14:56"),
+            (4_107_542_399, "2100-02-28 23:59:59"),
+            (4_107_542_400, "2100-03-01 00:00:00"),
+            (LAST_SECOND, "2107-12-31 23:59:58"),
+            (u64::MAX, "2107-12-31 23:59:58"),
+        ] {
+            assert_eq!(text(seconds), date, "{seconds}");
+        }
+    }
+}
