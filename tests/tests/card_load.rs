@@ -32,13 +32,17 @@ fn high_capacity() {
 
 #[test]
 fn the_configuration_on_the_card_is_applied_and_its_errors_are_told() {
-    let texts = [("barellama.txt", "context = 256\nmax_tokens = 3\nnonsense = 1\ntemperature = hot\n")];
+    let texts = [("barellama.txt", "context = 256\nmax_tokens = 3\nnonsense = 1\ntemperature = hot\nbaud = 4000000\n")];
     let card = Card::with_model_and_texts(&artifacts::tiny("q4_0"), &texts);
     let mut machine = Machine::raspi4b().card(&card.path()).boot();
     let loading = machine.expect_ready();
     for text in ["line 3", "nonsense", "line 4", "temperature"] {
         assert!(loading.contains(text), "{text:?} is not in:\n{loading}");
     }
+    // A rate that the UART cannot reach is never announced.
+    assert!(loading.contains("instead of 4000000: it stays at 115200"), "{loading}");
+    assert!(!loading.contains("The serial line goes on"), "{loading}");
+    assert!(machine.ask("/set baud").contains("115200"));
     assert!(machine.ask("/set max_tokens").contains('3'));
     assert_eq!(machine.chat("Hello").stop(), "max_tokens");
 }

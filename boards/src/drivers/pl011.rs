@@ -150,7 +150,8 @@ mod driver {
         /// Sets rate and format (8N1, FIFOs on), and receive interrupts. Returns the rate reached, in bit/s.
         pub fn start(&self, clock_hz: u32, baud: u32) -> u32 {
             self.clock_hz.store(clock_hz, Ordering::Relaxed);
-            self.set_baud(baud)
+            self.set_baud(baud);
+            self.nearest_baud(baud)
         }
 
         /// Writes a byte, waiting for room: for reports, from any context.
@@ -220,15 +221,18 @@ mod driver {
             has_overrun
         }
 
-        fn set_baud(&self, baud: u32) -> u32 {
+        fn nearest_baud(&self, baud: u32) -> u32 {
             let clock_hz = self.clock_hz.load(Ordering::Relaxed);
-            let divisor = divisor_64ths(clock_hz, baud);
+            baud_of(clock_hz, divisor_64ths(clock_hz, baud))
+        }
+
+        fn set_baud(&self, baud: u32) {
+            let divisor = divisor_64ths(self.clock_hz.load(Ordering::Relaxed), baud);
             self.flush();
             let _masked = interrupts::mask();
             let is_transmit_wanted = self.registers.interrupt_mask.is_set(INTERRUPT::TRANSMIT);
             self.program(divisor);
             self.set_transmit_interrupt(is_transmit_wanted);
-            baud_of(clock_hz, divisor)
         }
 
         fn flush(&self) {

@@ -32,8 +32,10 @@ pub trait Console: Sync {
     /// Clears what is pending; called by the interrupt handler *before* it drains the FIFO. Returns whether an overrun was: what was lost
     /// belongs behind the bytes that are in the FIFO.
     fn clear_interrupts(&self) -> bool;
-    /// Sets the bit rate after what was written has left. Returns the rate reached, in bit/s.
-    fn set_baud(&self, baud: u32) -> u32;
+    /// The rate that [`Self::set_baud`] would reach, in bit/s.
+    fn nearest_baud(&self, baud: u32) -> u32;
+    /// Sets the bit rate, as near as the clock allows, after what was written has left.
+    fn set_baud(&self, baud: u32);
     /// Waits until the last byte has left the wire.
     fn flush(&self);
 }

@@ -177,9 +177,14 @@ impl Serial {
     }
 
     /// Sets the bit rate after what was written has left; returns the rate reached, in bit/s.
-    pub fn set_baud(&self, baud: u32) -> u32 {
+    pub fn set_baud(&self, baud: u32) {
         self.flush();
-        self.console.set_baud(baud)
+        self.console.set_baud(baud);
+    }
+
+    /// The rate that [`Self::set_baud`] would reach, in bit/s.
+    pub fn nearest_baud(&self, baud: u32) -> u32 {
+        self.console.nearest_baud(baud)
     }
 
     /// Bytes that came in since the start.

@@ -47,15 +47,15 @@ impl Kernel {
     /// Takes the rate of the settings into use; the one before stays if the UART cannot reach it.
     fn change_baud(&mut self, before: u32) {
         let wanted = self.console.settings.baud;
-        self.say(format_args!("The serial line goes on at {wanted} bit/s."));
-        let reached = self.serial.set_baud(wanted);
+        let reached = self.serial.nearest_baud(wanted);
         if u64::from(reached.abs_diff(wanted)) * 100 > u64::from(wanted) * BAUD_TOLERANCE_PERCENT {
-            self.serial.set_baud(before);
             self.console.settings.baud = before;
-            self.say(format_args!(
+            return self.say(format_args!(
                 "{}: baud: the UART reaches {reached} bit/s instead of {wanted}: it stays at {before}.",
                 config::FILE_NAME
             ));
         }
+        self.say(format_args!("The serial line goes on at {wanted} bit/s."));
+        self.serial.set_baud(wanted);
     }
 }
