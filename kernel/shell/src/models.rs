@@ -34,7 +34,7 @@ impl fmt::Display for FindError<'_> {
             Self::NoSuchNumber { count: 1 } => formatter.write_str("the card has one model, number 1"),
             Self::NoSuchNumber { count } => write!(formatter, "the card has models 1 to {count}"),
             Self::NoSuchName { nearest: Some(nearest) } => {
-                write!(formatter, "the card has no model of this name; did you mean {nearest}?")
+                write!(formatter, "the card has no model of this name; the nearest one is {nearest}")
             }
             Self::NoSuchName { nearest: None } => {
                 formatter.write_str("the card has no model of this name; /models lists them")
@@ -118,7 +118,7 @@ mod tests {
         for (wanted, sentence) in [
             ("0", "the card has models 1 to 4"),
             ("99999999999999999999999", "the card has models 1 to 4"),
-            ("othre.gguf", "the card has no model of this name; did you mean other.gguf?"),
+            ("othre.gguf", "the card has no model of this name; the nearest one is other.gguf"),
             ("something else", "the card has no model of this name; /models lists them"),
             ("tiny", "tiny.gguf and models/tiny.gguf both have this name: give the whole path"),
         ] {

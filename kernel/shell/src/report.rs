@@ -20,7 +20,7 @@ pub use bench::{BenchRow, bench_foot, bench_head, bench_row};
 pub use boot::{Access, BannerFacts, MemoryRow, banner, memory_map};
 pub use fault::{Consequence, FaultFacts, Registers, fault};
 pub use load::{LoadFacts, load_done, load_progress};
-pub use models::{ModelRow, model_menu, model_table, placed_model};
+pub use models::{ModelRow, Omitted, model_menu, model_table, placed_model};
 pub use self_test::{self_test, self_test_summary, trap_table};
 pub use settings_table::settings_table;
 pub use status::{ModelFacts, StatusFacts, status};

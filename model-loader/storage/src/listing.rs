@@ -18,7 +18,8 @@ const SHORT_NAME_MARK: char = '~';
 /// `.` and `..`, and what other systems hide: macOS leaves `._NAME` beside each file that it copies.
 const HIDDEN_PREFIX: &str = ".";
 
-type Path = heapless::String<PATH_BYTES_MAX>;
+/// A path on the card: folders and name, separated by `/`.
+pub type Path = heapless::String<PATH_BYTES_MAX>;
 
 /// A model on the card.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +88,35 @@ impl Listing {
             Ok(()) => {}
         }
         if self.folders_done < self.folders.len() { Ok(false) } else { self.finish() }
+    }
+
+    /// The path of a model that may have had no room in the list: the first file in the folders that were found whose name this is, with
+    /// or without its `.gguf`.
+    ///
+    /// # Errors
+    /// [`StorageError::FileNotFound`], or what reading the folders says.
+    pub fn find<R: BlockReader>(
+        &self,
+        volume: &Volume,
+        blocks: &mut CachedBlocks<R>,
+        wanted: &str,
+    ) -> Result<Path, StorageError> {
+        for folder in &self.folders {
+            let mut found = None;
+            volume.each_entry(blocks, folder, |name, is_directory, _| {
+                let stem = name.get(..name.len().saturating_sub(MODEL_SUFFIX.len())).unwrap_or(name);
+                let is_it = name.eq_ignore_ascii_case(wanted) || stem.eq_ignore_ascii_case(wanted);
+                if is_directory || !is_model_name(name) || !is_it {
+                    return ControlFlow::Continue(());
+                }
+                found = join(folder, name);
+                ControlFlow::Break(())
+            })?;
+            if let Some(path) = found {
+                return Ok(path);
+            }
+        }
+        Err(StorageError::FileNotFound)
     }
 
     fn finish(&mut self) -> Result<bool, StorageError> {

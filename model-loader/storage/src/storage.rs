@@ -7,7 +7,7 @@ use crate::card::{CardInfo, CardStep, ReadCounters, SdCard};
 use crate::checksum;
 use crate::error::StorageError;
 use crate::host::SdHost;
-use crate::listing::{Listing, ModelFile, Models};
+use crate::listing::{Listing, ModelFile, Models, Path};
 use crate::load::{Destination, Load, LoadStep};
 use crate::volume::Volume;
 
@@ -112,6 +112,14 @@ impl<H: SdHost> Storage<H> {
     pub fn first_model(&self) -> Result<&ModelFile, StorageError> {
         self.mounted()?;
         self.models().list.first().ok_or(StorageError::NoModel)
+    }
+
+    /// The path of a model by its name alone, also of one that the list has no room for.
+    ///
+    /// # Errors
+    /// See [`Listing::find`]; [`StorageError::NotReady`] or why the storage failed.
+    pub fn find_model(&mut self, name: &str) -> Result<Path, StorageError> {
+        self.listing.find(&self.mounted()?, &mut self.blocks, name)
     }
 
     /// Reads a whole small file; returns its size in bytes.

@@ -219,19 +219,20 @@ impl Kernel {
     }
 
     #[expect(clippy::result_large_err, reason = "as above")]
-    fn wanted_path(&self, wanted: &str) -> Result<ModelPath, LoadRefusal> {
-        self.loading.find(wanted).or_else(|error| {
-            // The list has the folders that models are looked for in, and room for some: a path may lead elsewhere, and a name too
-            // if models were left out.
-            let is_cut = self.loading.card.models().omitted != 0;
-            if wanted.contains('/') || is_cut && matches!(error, FindError::NoSuchName { .. }) {
-                return Ok(model_path(wanted.trim_start_matches('/')));
-            }
-            let mut sentence = String::new();
-            // A sentence that is too long is cut; that is all that can go wrong.
-            let _ = write!(sentence, "{error}");
-            Err(LoadRefusal::Unknown(sentence))
-        })
+    fn wanted_path(&mut self, wanted: &str) -> Result<ModelPath, LoadRefusal> {
+        let error = match self.loading.find(wanted) {
+            Ok(path) => return Ok(path),
+            // A path may lead where models are not looked for.
+            Err(_) if wanted.contains('/') => return Ok(model_path(wanted.trim_start_matches('/'))),
+            Err(error) => error,
+        };
+        let mut sentence = String::new();
+        // A sentence that is too long is cut; that is all that can go wrong.
+        let _ = write!(sentence, "{error}");
+        let refusal = LoadRefusal::Unknown(sentence);
+        // The list has room for some models only.
+        let is_unlisted = self.loading.card.models().omitted != 0 && matches!(error, FindError::NoSuchName { .. });
+        if is_unlisted { self.loading.card.find_model(wanted).map_err(|_| refusal) } else { Err(refusal) }
     }
 
     /// Plans for a file as if no model were there: the one that is will have gone by then.

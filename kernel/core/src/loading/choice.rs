@@ -3,7 +3,7 @@
 use barellama_arch::timer;
 use barellama_mcp::wire::Mode;
 use barellama_shell::models;
-use barellama_shell::report::{self, ModelRow};
+use barellama_shell::report::{self, ModelRow, Omitted};
 use barellama_storage::StorageError;
 
 use super::{AfterStart, Asker, ModelPath, Source, Stage, model_path};
@@ -32,6 +32,11 @@ impl super::Loading {
         let paths = self.models_on_card().map(|(path, _)| path);
         let index = models::find(paths.clone(), wanted)?;
         paths.clone().nth(index).map(model_path).ok_or(models::FindError::NoModels)
+    }
+
+    fn omitted(&self) -> Omitted {
+        let models = self.card.models();
+        Omitted { models: models.omitted, folders: models.folders_omitted }
     }
 
     fn rows(&self, is_model_used: bool) -> impl Iterator<Item = ModelRow<'_>> + Clone {
@@ -87,7 +92,7 @@ impl Kernel {
         self.loading.stage = Stage::Choosing { until_ns: timer::now_ns() + MENU_NS };
         let mut out = self.console.out;
         self.console.editor.before_output(&mut out);
-        let omitted = self.loading.card.models().omitted;
+        let omitted = self.loading.omitted();
         // The serial line takes everything.
         let _ = report::model_menu(self.loading.rows(false), omitted, MENU_NS / 1_000_000_000, &mut out);
         self.console.editor.after_output(&mut out);
@@ -144,13 +149,12 @@ impl Kernel {
     pub(super) fn print_models(&mut self) {
         let mut out = self.console.out;
         self.console.editor.before_output(&mut out);
-        let models = self.loading.card.models();
         let is_in_use = matches!(self.engine.life, Life::Preparing | Life::Ready | Life::Down);
         let is_model_used = is_in_use && !self.loading.is_arriving();
         let rows = self.loading.rows(is_model_used);
         // The serial line takes everything.
         let _ = match self.loading.card.first_model() {
-            Ok(_) => report::model_table(rows, models.omitted, &mut out),
+            Ok(_) => report::model_table(rows, self.loading.omitted(), &mut out),
             Err(error) => core::fmt::Write::write_fmt(&mut out, format_args!("{error}.\r\n")),
         };
         if let Source::Placed(file) = self.loading.source {

@@ -17,13 +17,22 @@ pub struct ModelRow<'a> {
     pub is_loaded: bool,
 }
 
-/// Writes the list, numbered from 1. `omitted` models more are on the card.
+/// What the list of the card's models does not show.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Omitted {
+    /// Models that it has no room for.
+    pub models: u32,
+    /// Folders that were not looked into.
+    pub folders: u32,
+}
+
+/// Writes the list, numbered from 1, and what it does not show.
 ///
 /// # Errors
 /// Those of `out`.
 pub fn model_table<'a>(
     models: impl Iterator<Item = ModelRow<'a>> + Clone,
-    omitted: u32,
+    omitted: Omitted,
     out: &mut dyn Write,
 ) -> Result {
     let columns = models.clone().map(|model| model.path.chars().count()).max().unwrap_or(0).min(PATH_COLUMNS);
@@ -37,10 +46,17 @@ pub fn model_table<'a>(
             bytes => write!(out, "  {:>7} MB{loaded}\r\n", megabytes(bytes))?,
         }
     }
-    if omitted == 0 {
-        Ok(())
-    } else {
-        write!(out, "      and {omitted} more, which the list has no room for: /load takes their paths\r\n")
+    if omitted.models != 0 {
+        write!(
+            out,
+            "      and {} more, which the list has no room for: /load takes a path or a name\r\n",
+            omitted.models
+        )?;
+    }
+    match omitted.folders {
+        0 => Ok(()),
+        1 => write!(out, "      1 folder was not looked into: /load takes the path of a model there\r\n"),
+        count => write!(out, "      {count} folders were not looked into: /load takes the path of a model there\r\n"),
     }
 }
 
@@ -58,12 +74,12 @@ pub fn placed_model(bytes: u64, out: &mut dyn Write) -> Result {
 /// Those of `out`.
 pub fn model_menu<'a>(
     models: impl Iterator<Item = ModelRow<'a>> + Clone,
-    omitted: u32,
+    omitted: Omitted,
     seconds: u64,
     out: &mut dyn Write,
 ) -> Result {
     let first = models.clone().position(|model| model.bytes != 0).map_or(1, |index| index + 1);
-    write!(out, "The card has {} models:\r\n", models.clone().count())?;
+    write!(out, "The card has {} models:\r\n", models.clone().count() + omitted.models as usize)?;
     model_table(models, omitted, out)?;
     write!(out, "Type a number and Enter; without an answer number {first} is loaded in {seconds} s.\r\n")
 }
@@ -100,7 +116,7 @@ mod tests {
     #[test]
     fn the_list_is_aligned() {
         assert_eq!(
-            rows(|out| model_table(MODELS.into_iter(), 0, out)),
+            rows(|out| model_table(MODELS.into_iter(), Omitted::default(), out)),
             ["   1  tiny.gguf                     0.3 MB", "   2  models/a larger one.gguf     98.3 MB  loaded",]
         );
     }
@@ -108,25 +124,28 @@ mod tests {
     #[test]
     fn small_files_keep_their_size() {
         let small = |bytes| ModelRow { path: "a", bytes, is_loaded: false };
-        let rows = rows(|out| model_table([small(0), small(38_000), small(100_000)].into_iter(), 0, out));
+        let rows =
+            rows(|out| model_table([small(0), small(38_000), small(100_000)].into_iter(), Omitted::default(), out));
         assert_eq!(rows, ["   1  a       empty", "   2  a       38 kB", "   3  a      0.1 MB"]);
     }
 
     #[test]
     fn long_paths_keep_start_and_end() {
         let path = ["models/", &"x".repeat(90), "-Q4_K_M.gguf"].concat();
-        let rows = rows(|out| model_table([ModelRow { path: &path, ..MODELS[1] }].into_iter(), 3, out));
+        let omitted = Omitted { models: 3, folders: 5 };
+        let rows = rows(|out| model_table([ModelRow { path: &path, ..MODELS[1] }].into_iter(), omitted, out));
         assert!(
             rows[0].contains("models/x") && rows[0].contains("...") && rows[0].contains("-Q4_K_M.gguf"),
             "{rows:?}"
         );
-        assert_eq!(rows[1], "      and 3 more, which the list has no room for: /load takes their paths");
+        assert_eq!(rows[1], "      and 3 more, which the list has no room for: /load takes a path or a name");
+        assert_eq!(rows[2], "      5 folders were not looked into: /load takes the path of a model there");
     }
 
     #[test]
     fn the_menu_says_what_to_do() {
-        let rows = rows(|out| model_menu(MODELS.into_iter(), 0, 5, out));
-        assert_eq!(rows[0], "The card has 2 models:");
-        assert_eq!(rows[3], "Type a number and Enter; without an answer number 1 is loaded in 5 s.");
+        let rows = rows(|out| model_menu(MODELS.into_iter(), Omitted { models: 2, folders: 0 }, 5, out));
+        assert_eq!(rows[0], "The card has 4 models:");
+        assert_eq!(rows[4], "Type a number and Enter; without an answer number 1 is loaded in 5 s.");
     }
 }

@@ -6,7 +6,7 @@ use crate::images::{
 };
 use barellama_storage::StorageError;
 use barellama_storage::fat::chain::ChainFault;
-use barellama_storage::listing::{FOLDERS_MAX, MODELS_MAX};
+use barellama_storage::listing::{FOLDERS_MAX, Listing, MODELS_MAX};
 use fatfs::FatType;
 
 fn paths(image: Vec<u8>) -> Vec<String> {
@@ -108,6 +108,30 @@ fn models_are_sorted_and_those_without_room_counted() {
         assert_eq!(models.list.len(), MODELS_MAX);
         assert_eq!(models.omitted, 3);
         assert!(models.list.is_sorted_by(|left, right| left.path <= right.path));
+    });
+}
+
+#[test]
+fn a_model_without_room_in_the_list_is_found_by_its_name() {
+    let image = image(SMALL_BYTES, FatType::Fat16, 512, |file_system| {
+        file_system.root_dir().create_dir("folder").unwrap();
+        file_system.root_dir().create_dir("folder/last.gguf").unwrap();
+        for number in 0..MODELS_MAX {
+            write_file(file_system, &format!("model number {number:02}.gguf"), b"x");
+        }
+        write_file(file_system, "folder/unlisted Model.gguf", b"x");
+        write_file(file_system, "folder/notes.txt", b"x");
+    });
+    with_volume(image, |volume, blocks| {
+        let mut listing = Listing::new();
+        while !listing.step(volume, blocks).unwrap() {}
+        assert_eq!(listing.models().omitted, 1);
+        for name in ["unlisted model", "Unlisted Model.GGUF"] {
+            assert_eq!(listing.find(volume, blocks, name).unwrap(), "folder/unlisted Model.gguf");
+        }
+        for name in ["", "folder", "last", "last.gguf", "notes", "notes.txt", "unlisted"] {
+            assert_eq!(listing.find(volume, blocks, name), Err(StorageError::FileNotFound), "{name}");
+        }
     });
 }
 
