@@ -36,10 +36,10 @@ pub const ARRIVED_ADDRESS: u64 = CONTROL_ADDRESS + 64;
 pub const ARRIVED_ALL: u32 = u32::MAX;
 /// Address of request slot 0.
 pub const REQUEST_SLOTS_ADDRESS: u64 = RINGS_BASE + 0x1_0000;
-/// How many requests may be in the hands of the engine at once.
-pub const REQUEST_SLOTS: usize = 4;
-/// Size of one request slot, in bytes.
-pub const REQUEST_SLOT_BYTES: u64 = 0x4_0000;
+/// How many requests may be in the hands of the engine at once: four calls of clients, and one that is left to the console.
+pub const REQUEST_SLOTS: usize = 5;
+/// Size of one request slot, in bytes: more than a line of 64 KiB can say, be it token ids of four bytes or a text behind a conversation.
+pub const REQUEST_SLOT_BYTES: u64 = 0x3_0000;
 
 /// The model file, as the bytes of the file, followed by zeros up to a block and by the descriptor block.
 pub const MODEL_BASE: u64 = 0x10_0000_0000;

@@ -273,12 +273,12 @@ mod tests {
     }
 
     #[test]
-    fn calls_leave_a_slot_to_the_console() {
+    fn four_calls_compute_at_once_and_leave_a_slot_to_the_console() {
         let mut table = RequestTable::new();
         while table.free_slot_for_calls().is_some() {
             submit(&mut table, Origin::Command);
         }
-        assert_eq!(table.entries().count(), REQUEST_SLOTS - 1);
+        assert_eq!(table.entries().count(), 4);
         let last = submit(&mut table, Origin::Conversation);
         assert_eq!(table.ahead_of(last), REQUEST_SLOTS - 1);
     }

@@ -10,6 +10,21 @@ use serde_json::{Value, json};
 
 use crate::Outcome;
 use crate::row::row;
+use crate::tinyllama::bytes_read_by_a_token_of;
+
+/// A board, for estimates of the time that a token takes on its four cores.
+struct Board {
+    name: &'static str,
+    /// What a core reads in a second, measured by others (sbc-bench): four cores read no less together.
+    bytes_per_second: f64,
+    /// Clock times four cores times instructions a cycle in the loop over tokens by llvm-mca (`ONLY=cycles`, Q4_1, gemm).
+    instructions_per_second: f64,
+}
+
+const BOARDS: [Board; 2] = [
+    Board { name: "Pi 4 at 1.5 GHz", bytes_per_second: 4.4e9, instructions_per_second: 1.5e9 * 4.0 * 7.5 / 4.4 },
+    Board { name: "Pi 3 at 1.2 GHz", bytes_per_second: 2.3e9, instructions_per_second: 1.2e9 * 4.0 * 7.5 / 11.5 },
+];
 
 /// Tokens of the answer that is measured.
 const TOKENS: u64 = 12;
@@ -28,8 +43,24 @@ pub fn measure() -> Outcome {
         }
         let share = format!("{} = {:.2} x", millions(per_token), per_token as f64 / alone as f64);
         row(&format!("SmolLM2 Q4_1: per generated token, {sessions} session(s), 1 core"), share);
+        let bytes = bytes_per_token(sessions)?;
+        row("  bytes of weights, keys and values read", format!("{:.1} MB", bytes / 1e6));
+        for board in &BOARDS {
+            let memory_ms = bytes / board.bytes_per_second * 1e3;
+            let compute_ms = per_token as f64 / board.instructions_per_second * 1e3;
+            let shown = format!("memory {memory_ms:.1} ms, computing {compute_ms:.1} ms");
+            row(&format!("  estimate for a {}", board.name), shown);
+        }
     }
     Ok(())
+}
+
+/// What is read for a token in the middle of the answer, if the weights are shared by all sessions.
+fn bytes_per_token(sessions: u64) -> Result<f64, Box<dyn Error>> {
+    let model = artifacts::smollm2();
+    let weights = bytes_read_by_a_token_of(&model, 0)?;
+    let with_cache = bytes_read_by_a_token_of(&model, TOKENS as usize)?;
+    Ok(weights as f64 / sessions as f64 + (with_cache - weights) as f64)
 }
 
 /// What it costs to interleave the rows of a model, by the engine's own report.
@@ -56,10 +87,12 @@ fn instructions_per_token(sessions: u64) -> Result<u64, Box<dyn Error>> {
     machine.expect(&format!("\"id\":{sessions},\"result\""), LONG);
     machine.expect("\n", LONG);
     let transcript = machine.transcript();
-    let answer = transcript.lines().filter_map(|line| serde_json::from_str::<Value>(line.trim()).ok());
-    let answer = answer.filter(|answer| answer["id"] == sessions).find(|answer| answer.get("result").is_some());
+    let answers = transcript.lines().filter_map(|line| serde_json::from_str::<Value>(line.trim()).ok());
+    // If another one ended before, they did not generate together all the time.
+    let answer = answers.filter(|answer| answer["id"].is_u64()).find(|answer| answer.get("result").is_some());
+    let answer = answer.filter(|answer| answer["id"] == sessions);
     let decode_ms = answer.as_ref().and_then(|answer| answer["result"]["structuredContent"]["decode_ms"].as_u64());
-    let decode_ms = decode_ms.ok_or_else(|| format!("no decode_ms in {answer:?}"))?;
+    let decode_ms = decode_ms.ok_or_else(|| format!("call {sessions} did not end first"))?;
     Ok(decode_ms * NS_PER_MS / (TOKENS - 1) / sessions)
 }
 
