@@ -36,8 +36,8 @@ impl ArrivingFile for Slices {
         &mut self.memory[..end]
     }
 
-    fn is_whole(&self) -> bool {
-        self.arrived == self.whole.len()
+    fn arrived(&self) -> usize {
+        self.arrived
     }
 }
 

@@ -85,9 +85,14 @@ pub struct Arriving {
 }
 
 impl Arriving {
-    fn has_arrived(&self, end: usize, arrived: u32) -> bool {
+    /// Bytes that are there if the kernel's word says `pages`.
+    fn bytes_of(&self, pages: u32) -> usize {
+        if pages == ARRIVED_ALL {
+            return self.bytes;
+        }
         // The last page may be there before the file was verified.
-        arrived == ARRIVED_ALL || (end < self.bytes && end as u64 <= u64::from(arrived) * PAGE_BYTES)
+        let bytes = usize::try_from(u64::from(pages) * PAGE_BYTES).unwrap_or(usize::MAX);
+        bytes.min(self.bytes.saturating_sub(1))
     }
 
     /// The word that the kernel writes.
@@ -107,7 +112,7 @@ impl ArrivingFile for Arriving {
         loop {
             // Acquire: what the kernel wrote before the word is seen by this core, and by those that it gives tasks to.
             let arrived = Self::word().load(Ordering::Acquire);
-            if self.has_arrived(end, arrived) {
+            if end <= self.bytes_of(arrived) {
                 break;
             }
             Syscalls.park(Self::word(), arrived);
@@ -117,7 +122,8 @@ impl ArrivingFile for Arriving {
         unsafe { slice::from_raw_parts_mut(MODEL_BASE as *mut u8, end) }
     }
 
-    fn is_whole(&self) -> bool {
-        Self::word().load(Ordering::Relaxed) == ARRIVED_ALL
+    fn arrived(&self) -> usize {
+        // Relaxed: `first` orders the bytes.
+        self.bytes_of(Self::word().load(Ordering::Relaxed))
     }
 }
