@@ -48,8 +48,8 @@ pub struct BootInfo {
     pub kv_format: KvFormat,
     /// ID_AA64ISAR0_EL1, so that the engine can choose its kernels (EL0 cannot read it).
     pub id_aa64isar0_el1: u64,
-    /// ID_AA64PFR0_EL1, likewise (bits 23:20 tell half-precision arithmetic).
-    pub id_aa64pfr0_el1: u64,
+    /// MIDR_EL1, likewise: which core it is.
+    pub midr_el1: u64,
 }
 
 impl BootInfo {
@@ -69,7 +69,7 @@ impl BootInfo {
         writer.u32(self.context_tokens);
         writer.u32(self.sessions);
         writer.u64(self.id_aa64isar0_el1);
-        writer.u64(self.id_aa64pfr0_el1);
+        writer.u64(self.midr_el1);
         writer.u32(self.kv_format as u32);
         bytes
     }
@@ -88,7 +88,7 @@ impl BootInfo {
             sessions: reader.u32(),
             kv_format: KvFormat::F16,
             id_aa64isar0_el1: reader.u64(),
-            id_aa64pfr0_el1: reader.u64(),
+            midr_el1: reader.u64(),
         };
         Self { kv_format: KvFormat::from_number(reader.u32()).unwrap_or_default(), ..info }
     }
@@ -110,7 +110,7 @@ mod tests {
             sessions: 2,
             kv_format: KvFormat::Q8_0,
             id_aa64isar0_el1: 0x1122_3344_5566_7788,
-            id_aa64pfr0_el1: 0x99AA_BBCC_DDEE_FF00,
+            midr_el1: 0x99AA_BBCC_DDEE_FF00,
         };
         assert_eq!(BootInfo::from_bytes(&info.to_bytes()), info);
     }

@@ -1,8 +1,7 @@
 //! System registers that reports show.
 
 use aarch64_cpu::registers::{
-    CNTFRQ_EL0, CPACR_EL1, ELR_EL1, ID_AA64ISAR0_EL1, ID_AA64MMFR1_EL1, ID_AA64PFR0_EL1, MIDR_EL1, MPIDR_EL1, Readable,
-    SCTLR_EL1,
+    CNTFRQ_EL0, CPACR_EL1, ELR_EL1, ID_AA64ISAR0_EL1, ID_AA64MMFR1_EL1, MIDR_EL1, MPIDR_EL1, Readable, SCTLR_EL1,
 };
 
 /// MIDR_EL1: implementer 31:24, variant 23:20, part 15:4, revision 3:0.
@@ -21,12 +20,6 @@ pub fn mpidr() -> u64 {
 #[must_use]
 pub fn id_aa64isar0() -> u64 {
     ID_AA64ISAR0_EL1.get()
-}
-
-/// ID_AA64PFR0_EL1: floating point and its half-precision form.
-#[must_use]
-pub fn id_aa64pfr0() -> u64 {
-    ID_AA64PFR0_EL1.get()
 }
 
 /// PSTATE.PAN of this core: whether the kernel's own loads and stores to EL0's memory fault (Arm ARM D8.4.2). `None` on cores

@@ -207,7 +207,7 @@ impl Kernel {
             sessions: settings.sessions.max(1),
             kv_format: settings.kv_cache,
             id_aa64isar0_el1: registers::id_aa64isar0(),
-            id_aa64pfr0_el1: registers::id_aa64pfr0(),
+            midr_el1: registers::midr(),
         };
         if let Err(error) = memory.restore(&info) {
             self.engine.life = Life::Down;

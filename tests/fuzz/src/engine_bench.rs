@@ -13,7 +13,7 @@ use barellama_engine::compute::linear::{Arithmetic, RowLayout};
 use barellama_engine::compute::team::{Crew, Team};
 use barellama_engine::interleave::interleave_weights;
 use barellama_engine::kernel_calls::{Kernel, Work};
-use barellama_engine::kernels::Interleaving;
+use barellama_engine::kernels::{Fetch, Interleaving};
 use barellama_engine::machine::Machine;
 use barellama_engine::{prepare, serve};
 
@@ -136,7 +136,9 @@ pub fn open_and_serve(kernel: &CheckingKernel, file: &[u8]) -> bool {
     let order = Interleaving::ALL[file.len() / 32 % 2];
     let crew = Crew { team: &team, kernel, cores: 1 };
     let prepared = interleave_weights(&crew, order, bytes).and_then(|()| {
-        prepare::prepare(kernel, &boot, bytes, Arithmetic::Product, RowLayout::Interleaved(order), &|| HEAP_BYTES)
+        prepare::prepare(kernel, &boot, bytes, Arithmetic::Product, RowLayout::Interleaved(order, Fetch::Core), &|| {
+            HEAP_BYTES
+        })
     });
     let prepared = match prepared {
         Ok(prepared) => prepared,

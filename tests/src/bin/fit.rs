@@ -12,7 +12,7 @@ use barellama_abi::outcome::Outcome;
 use barellama_abi::syscall::{CallError, EmitKind, Phase};
 use barellama_engine::compute::linear::{Arithmetic, RowLayout};
 use barellama_engine::kernel_calls::{Kernel, Work};
-use barellama_engine::kernels::Interleaving;
+use barellama_engine::kernels::{Fetch, Interleaving};
 use barellama_engine::prepare::{Prepared, prepare};
 
 const MIB: u64 = 1 << 20;
@@ -72,7 +72,14 @@ fn show(path: &str, file: &[u8]) -> Result<(), Box<dyn Error>> {
 fn plan(file: &[u8], arena_bytes: u64) -> Result<Prepared<'_>, String> {
     let boot =
         BootInfo { model_file_bytes: file.len() as u64, arena_bytes, cores: 4, sessions: 1, ..BootInfo::default() };
-    prepare(&Nothing, &boot, file, Arithmetic::Product, RowLayout::Interleaved(Interleaving::Rows), &|| TABLES_BYTES)
+    prepare(
+        &Nothing,
+        &boot,
+        file,
+        Arithmetic::Product,
+        RowLayout::Interleaved(Interleaving::Rows, Fetch::Core),
+        &|| TABLES_BYTES,
+    )
 }
 
 /// A kernel under a plan: it is told about progress and asked for nothing.

@@ -2,7 +2,9 @@
 
 use core::fmt;
 
-use barellama_engine::kernels::{ActivationFormat, GroupFormat, GroupKernel, Outputs, ROWS, WeightFormat, interleave};
+use barellama_engine::kernels::{
+    ActivationFormat, Fetch, GroupFormat, GroupKernel, Outputs, ROWS, WeightFormat, interleave,
+};
 
 use crate::random::Random;
 
@@ -147,7 +149,8 @@ impl Buffers {
         let blocks = COLUMNS / format.block_weights();
         let group = &self.group[..blocks * format.block_bytes() * ROWS];
         let activations = &self.activations[..blocks * format.activation().block_bytes() * tokens];
-        let kernel = GroupKernel::new(group_format);
+        let kernel = GroupKernel::new(group_format, Fetch::Core);
+        let fetching = GroupKernel::new(group_format, Fetch::Program);
         let (outputs, expected) = (&mut self.outputs[..tokens], &mut self.expected[..tokens]);
         kernel.product(group, activations, tokens, 0, outputs);
         GroupKernel::portable(group_format).product(group, activations, tokens, 0, expected);
@@ -156,9 +159,11 @@ impl Buffers {
         }
         for token in 0..tokens {
             let one = &mut expected[token..=token];
-            kernel.product(group, activations, tokens, token, one);
-            if let Some(place) = first_difference(&outputs[token..=token], one) {
-                return Err(("products of one token and of many", token * ROWS + place));
+            for kernel in [kernel, fetching] {
+                kernel.product(group, activations, tokens, token, one);
+                if let Some(place) = first_difference(&outputs[token..=token], one) {
+                    return Err(("products of one token and of many", token * ROWS + place));
+                }
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use core::ops::Range;
 use barellama_ggml_sys::{TensorType, WeightKernel};
 use barellama_gguf::Tensor;
 
-use crate::kernels::{self, GroupFormat, GroupKernel, Interleaving, Outputs, ROWS, halves, swiglu};
+use crate::kernels::{self, Fetch, GroupFormat, GroupKernel, Interleaving, Outputs, ROWS, halves, swiglu};
 
 use super::float;
 use super::half;
@@ -36,8 +36,9 @@ pub enum Arithmetic {
 pub enum RowLayout {
     /// As in the file.
     Plain,
-    /// Interleaved by eight wherever [`kernels::interleavable`] says so, as in the file elsewhere.
-    Interleaved(Interleaving),
+    /// Interleaved by eight wherever [`kernels::interleavable`] says so, as in the file elsewhere. Who fetches
+    /// weights ahead is decided by the same processor as the order.
+    Interleaved(Interleaving, Fetch),
 }
 
 /// A weight matrix: `rows` outputs of `columns` inputs.
@@ -67,8 +68,9 @@ impl<'m> Matrix<'m> {
         }
         let groups = match layout {
             RowLayout::Plain => None,
-            RowLayout::Interleaved(order) => {
-                kernels::interleavable(tensor).map(|weights| GroupFormat { weights, order })
+            RowLayout::Interleaved(order, fetch) => {
+                let weights = kernels::interleavable(tensor);
+                weights.map(|weights| GroupKernel::new(GroupFormat { weights, order }, fetch))
             }
         };
         Some(Self {
@@ -78,7 +80,7 @@ impl<'m> Matrix<'m> {
             row_bytes: tensor.row_bytes(),
             data: tensor.data,
             quantized,
-            groups: groups.map(GroupKernel::new),
+            groups,
             arithmetic,
         })
     }

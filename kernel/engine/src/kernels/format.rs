@@ -47,6 +47,27 @@ impl Interleaving {
     }
 }
 
+/// Who fetches the weights of the next blocks while some are multiplied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fetch {
+    /// The core's own prefetcher.
+    Core,
+    /// PRFM instructions.
+    Program,
+}
+
+impl Fetch {
+    /// The one for a processor with that MIDR_EL1 (Arm ARM D24.2.122): a Cortex-A53 reads 8 to 9 % faster with PRFM, a Cortex-A72
+    /// as fast as without (sbc-bench on a Zero 2 W and a Pi 4).
+    #[must_use]
+    pub const fn for_processor(midr_el1: u64) -> Self {
+        match (midr_el1 >> 24 & 0xFF, midr_el1 >> 4 & 0xFFF) {
+            (0x41, 0xD03) => Self::Program,
+            _ => Self::Core,
+        }
+    }
+}
+
 /// What the weights of a group are, and how its bytes follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct GroupFormat {
@@ -253,6 +274,8 @@ mod tests {
     fn the_processor_decides() {
         // ID_AA64ISAR0_EL1 of a Cortex-A72 and of a Cortex-A76, from their reference manuals.
         assert_eq!(Interleaving::for_processor(0x0001_1120), Interleaving::Rows);
+        assert_eq!(Fetch::for_processor(0x410F_D034), Fetch::Program, "Cortex-A53 r0p4");
+        assert_eq!(Fetch::for_processor(0x410F_D083), Fetch::Core, "Cortex-A72 r0p3");
         assert_eq!(Interleaving::for_processor(0x0000_1000_1021_1120), Interleaving::Quads);
     }
 

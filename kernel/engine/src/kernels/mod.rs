@@ -33,6 +33,6 @@ pub mod product;
 pub mod swiglu;
 
 pub use activations::ActivationFormat;
-pub use format::{GroupFormat, Interleaving, ROWS, WeightFormat};
+pub use format::{Fetch, GroupFormat, Interleaving, ROWS, WeightFormat};
 pub use layout::{BadScale, interleavable, interleave};
 pub use product::{GroupKernel, Operands, Outputs};

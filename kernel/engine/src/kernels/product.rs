@@ -1,7 +1,7 @@
 //! The choice of a kernel, and its operands, checked once.
 
 use super::activations::ActivationFormat;
-use super::format::{ALIGNMENT, GroupFormat, Interleaving, ROWS, WeightFormat};
+use super::format::{ALIGNMENT, Fetch, GroupFormat, Interleaving, ROWS, WeightFormat};
 use super::layout;
 use super::portable;
 
@@ -18,6 +18,9 @@ pub struct Operands<'a> {
     pub(super) stride: usize,
     /// The first token that is computed; it and the following ones, one for each output, are below `stride`.
     pub(super) first: usize,
+    /// Who fetches the blocks that follow.
+    #[cfg_attr(not(target_arch = "aarch64"), expect(dead_code, reason = "the kernels without vectors leave it to the core"))]
+    pub(super) fetch: Fetch,
 }
 
 /// What a group's rows give for one token, on an address that whole vectors are loaded from.
@@ -33,22 +36,23 @@ pub(super) type Product = fn(&Operands<'_>, &mut [Outputs]);
 pub struct GroupKernel {
     format: GroupFormat,
     product: Product,
+    fetch: Fetch,
 }
 
 impl GroupKernel {
     /// The fastest kernel for the format. The processor must have the instructions that the order of the bytes is for.
     #[must_use]
-    pub fn new(format: GroupFormat) -> Self {
+    pub fn new(format: GroupFormat, fetch: Fetch) -> Self {
         #[cfg(target_arch = "aarch64")]
-        return Self { format, product: super::neon::product(format) };
+        return Self { format, product: super::neon::product(format), fetch };
         #[cfg(not(target_arch = "aarch64"))]
-        Self::portable(format)
+        Self { fetch, ..Self::portable(format) }
     }
 
     /// The kernel without vectors, which defines the result: the same for both orders.
     #[must_use]
     pub fn portable(format: GroupFormat) -> Self {
-        Self { format, product: portable::product(format.weights) }
+        Self { format, product: portable::product(format.weights), fetch: Fetch::Core }
     }
 
     /// The format of the weights.
@@ -76,7 +80,8 @@ impl GroupKernel {
         assert!(first <= tokens && outputs.len() <= tokens - first, "tokens are in the activations");
         let is_aligned = |bytes: &[u8]| bytes.as_ptr().addr().is_multiple_of(ALIGNMENT);
         assert!(is_aligned(group) && is_aligned(activations), "blocks are aligned to {ALIGNMENT} bytes");
-        (self.product)(&Operands { group, order: self.format.order, activations, stride: tokens, first }, outputs);
+        let (order, fetch) = (self.format.order, self.fetch);
+        (self.product)(&Operands { group, order, activations, stride: tokens, first, fetch }, outputs);
     }
 
     /// One row's block of a group's block in ggml's layout.

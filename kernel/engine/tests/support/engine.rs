@@ -12,7 +12,7 @@ use barellama_abi::syscall::{CallError, EMIT_BYTES_MAX, EmitKind, Phase};
 use barellama_engine::compute::linear::{Arithmetic, RowLayout};
 use barellama_engine::compute::team::Team;
 use barellama_engine::kernel_calls::{Kernel, Work};
-use barellama_engine::kernels::Interleaving;
+use barellama_engine::kernels::{Fetch, Interleaving};
 use barellama_engine::machine::Machine;
 use barellama_engine::{prepare, serve};
 
@@ -196,7 +196,7 @@ pub fn run(file: &[u8], boot: &BootInfo, kernel: &FakeKernel, requests: Vec<Vec<
     let is_running = AtomicBool::new(true);
     std::thread::scope(|scope| {
         scope.spawn(|| team.work(kernel, 1, &|| is_running.load(Ordering::SeqCst)));
-        let layout = RowLayout::Interleaved(Interleaving::Rows);
+        let layout = RowLayout::Interleaved(Interleaving::Rows, Fetch::Core);
         match prepare::prepare(kernel, boot, file, Arithmetic::Product, layout, &|| HEAP_BYTES) {
             Err(why) => serve::refuse_all(kernel, &why),
             Ok(prepared) => {

@@ -18,7 +18,7 @@ use barellama_engine::compute::weights::Weights;
 use barellama_engine::compute::workspace::{LOGIT_ROWS, Workspace, WorkspaceSizes};
 use barellama_engine::interleave::interleave_weights;
 use barellama_engine::kernel_calls::{Kernel, Work};
-use barellama_engine::kernels::Interleaving;
+use barellama_engine::kernels::{Fetch, Interleaving};
 use barellama_gguf::{Gguf, ModelConfig, ModelTensors};
 
 pub fn root() -> PathBuf {
@@ -151,7 +151,9 @@ impl<'m> Bench<'m> {
         let gguf = Gguf::parse(file).unwrap();
         let config = ModelConfig::from_gguf(&gguf).unwrap();
         let tensors = ModelTensors::from_gguf(&gguf, &config).unwrap();
-        let weights = Weights::new(config, &tensors, arithmetic, RowLayout::Interleaved(Interleaving::Rows)).unwrap();
+        let weights =
+            Weights::new(config, &tensors, arithmetic, RowLayout::Interleaved(Interleaving::Rows, Fetch::Core))
+                .unwrap();
         let sizes = WorkspaceSizes::new(&weights, chunk, cores);
         let kv_kind = if arithmetic == Arithmetic::Product { KvKind::F16 } else { KvKind::F32 };
         Self {

@@ -13,7 +13,7 @@ use barellama_abi::boot_info::BootInfo;
 use barellama_engine::compute::linear::{Arithmetic, RowLayout};
 use barellama_engine::compute::team::{Crew, Team};
 use barellama_engine::interleave;
-use barellama_engine::kernels::Interleaving;
+use barellama_engine::kernels::{Fetch, Interleaving};
 use barellama_engine::machine::Machine;
 use barellama_engine::prepare::{self, Prepared, area};
 use barellama_engine::{serve, template};
@@ -53,7 +53,7 @@ fn prepared<'m>(boot: &BootInfo, memory: &'m Memory) -> Result<Prepared<'m>, all
     HEAP.start(memory.arena_start(), boot.arena_bytes);
     let heap_bytes = || HEAP.extent();
     let order = Interleaving::for_processor(boot.id_aa64isar0_el1);
-    let layout = RowLayout::Interleaved(order);
+    let layout = RowLayout::Interleaved(order, Fetch::for_processor(boot.midr_el1));
     if !boot.model_is_sealed {
         let crew = Crew { team: &TEAM, kernel: &Syscalls, cores: boot.cores as usize };
         memory.with_arriving_file(|file| interleave::interleave_weights(&crew, order, file))?;

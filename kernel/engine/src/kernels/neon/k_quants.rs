@@ -3,10 +3,10 @@
 use core::arch::aarch64::*;
 
 use super::super::activations::ActivationFormat;
-use super::super::format::{ROWS, WeightFormat};
+use super::super::format::{Fetch, ROWS, WeightFormat};
 use super::super::product::{Operands, Outputs};
 use super::token_loop::with_parts;
-use super::vectors::{add_scaled, load, load_outputs, nibbles, scales, store_outputs, sums_of_32};
+use super::vectors::{add_scaled, fetch_ahead, load, load_outputs, nibbles, scales, store_outputs, sums_of_32};
 
 /// Bytes of a block of activations, and where its parts lie.
 const ACTIVATION_BYTES: usize = ActivationFormat::Blocks256.block_bytes();
@@ -72,7 +72,10 @@ pub(super) fn product<B: Block>(operands: &Operands<'_>, outputs: &mut [Outputs]
     // block sizes are multiples of 16.
     unsafe {
         if let [output] = outputs {
-            return one_token::<B>(operands, output);
+            return match operands.fetch {
+                Fetch::Core => one_token::<B, false>(operands, output),
+                Fetch::Program => one_token::<B, true>(operands, output),
+            };
         }
         for (index, tile) in outputs.chunks_mut(TILE).enumerate() {
             many_tokens::<B>(&Operands { first: operands.first + index * TILE, ..*operands }, tile);
@@ -80,10 +83,12 @@ pub(super) fn product<B: Block>(operands: &Operands<'_>, outputs: &mut [Outputs]
     }
 }
 
+/// With `FETCHES` it asks for the weights ahead, an eighth of a block with each part.
+///
 /// # Safety
 /// The operands fit together and hold one token from `first` on.
 #[target_feature(enable = "neon")]
-unsafe fn one_token<B: Block>(operands: &Operands<'_>, output: &mut Outputs) {
+unsafe fn one_token<B: Block, const FETCHES: bool>(operands: &Operands<'_>, output: &mut Outputs) {
     let mut outputs = [vdupq_n_f32(0.0); 2];
     let mut x = operands.activations.as_ptr().wrapping_add(operands.first * ACTIVATION_BYTES);
     for block in operands.group.chunks_exact(B::FORMAT.block_bytes() * ROWS) {
@@ -93,6 +98,10 @@ unsafe fn one_token<B: Block>(operands: &Operands<'_>, output: &mut Outputs) {
             let header = B::header(start);
             let mut sums = [vdupq_n_s32(0); 4];
             for part in 0..8 {
+                if FETCHES {
+                    let part_bytes = B::FORMAT.block_bytes() * ROWS / 8;
+                    fetch_ahead(start.wrapping_add(part * part_bytes), part_bytes);
+                }
                 sums = B::add_part(&header.part(start, part), part, sums, x);
             }
             outputs = header.add_to(outputs, sums, x);

@@ -3,10 +3,12 @@
 use core::arch::aarch64::*;
 
 use super::super::activations::ActivationFormat;
-use super::super::format::{ROWS, WeightFormat};
+use super::super::format::{Fetch, ROWS, WeightFormat};
 use super::super::product::{Operands, Outputs};
 use super::token_loop::{self, Pending};
-use super::vectors::{add_scaled, load, load_outputs, nibbles, scales, store_outputs, sums_of_32, to_floats};
+use super::vectors::{
+    add_scaled, fetch_ahead, load, load_outputs, nibbles, scales, store_outputs, sums_of_32, to_floats,
+};
 use super::wide_loop;
 
 /// Bytes of a block of activations.
@@ -62,20 +64,29 @@ pub(super) fn product<B: Block>(operands: &Operands<'_>, outputs: &mut [Outputs]
     // equally many whole blocks (of `stride` tokens), that `first` and the tokens behind it are among these, and both alignments;
     // block sizes are multiples of 16.
     unsafe {
-        if let [output] = outputs { one_token::<B>(operands, output) } else { many_tokens::<B>(operands, outputs) }
+        match (outputs, operands.fetch) {
+            ([output], Fetch::Core) => one_token::<B, false>(operands, output),
+            ([output], Fetch::Program) => one_token::<B, true>(operands, output),
+            (outputs, _) => many_tokens::<B>(operands, outputs),
+        }
     }
 }
 
+/// With `FETCHES` it asks for the weights ahead. (Many tokens wait for multiplications, not for the memory.)
+///
 /// # Safety
 /// The operands fit together and hold one token from `first` on.
 #[target_feature(enable = "neon")]
-unsafe fn one_token<B: Block>(operands: &Operands<'_>, output: &mut Outputs) {
+unsafe fn one_token<B: Block, const FETCHES: bool>(operands: &Operands<'_>, output: &mut Outputs) {
     let mut outputs = [vdupq_n_f32(0.0); 2];
     // The sums of the next block are computed before those of a block are added: a core that works in order has something to do.
     let mut pending = None;
     let mut x = operands.activations.as_ptr().wrapping_add(operands.first * ACTIVATION_BYTES);
     for block in operands.group.chunks_exact(B::FORMAT.block_bytes() * ROWS) {
         let start = block.as_ptr();
+        if FETCHES {
+            fetch_ahead(start, B::FORMAT.block_bytes() * ROWS);
+        }
         // SAFETY: the group's blocks are whole and aligned, and the activations have as many.
         let next = unsafe { (B::sums(&B::weights(start), [load(x, 0), load(x, 16)]), B::scales(start), load(x, 32)) };
         if let Some((sums, scales, tail)) = pending.replace(next) {

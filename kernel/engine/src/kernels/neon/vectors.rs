@@ -17,6 +17,27 @@ pub(super) unsafe fn load(start: *const u8, at: usize) -> int8x16_t {
     unsafe { start.add(at).cast::<int8x16_t>().read() }
 }
 
+/// PRFM PLDL1STRM: asks for the cache lines (of 64 bytes) that lie 512 bytes behind so many bytes at `start`, at most 320, which are read
+/// once. 512 bytes are three blocks of Q4_0, some 300 ns on a Cortex-A53: twice the latency of a Pi's memory.
+///
+/// It touches no memory and never faults, so the lines may lie behind the weights.
+#[inline(always)]
+pub(super) fn fetch_ahead(start: *const u8, bytes: usize) {
+    // SAFETY: the instructions are hints: no memory is accessed as far as the program can tell.
+    unsafe {
+        asm!("prfm pldl1strm, [{start}, #512]", "prfm pldl1strm, [{start}, #576]", "prfm pldl1strm, [{start}, #640]",
+            start = in(reg) start, options(readonly, nostack, preserves_flags));
+        if bytes > 192 {
+            asm!("prfm pldl1strm, [{start}, #704]", start = in(reg) start,
+                options(readonly, nostack, preserves_flags));
+        }
+        if bytes > 256 {
+            asm!("prfm pldl1strm, [{start}, #768]", start = in(reg) start,
+                options(readonly, nostack, preserves_flags));
+        }
+    }
+}
+
 /// Copies 16 bytes from and to any address. By name: the build has the compiler split what may be unaligned, while LD1 and
 /// ST1 of bytes are aligned at every address.
 #[inline]
