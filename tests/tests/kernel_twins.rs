@@ -18,6 +18,7 @@ fn check(setup: Setup, orders: usize) {
     }
     assert_eq!(machine.chat("attention").text, "65760 numbers are the same");
     assert_eq!(machine.chat("f16").text, "5120 outputs are the same");
+    assert_eq!(machine.chat("search").text, "12288 searches are the same");
     assert_eq!(machine.chat("q4_2").text, "there are no kernels for q4_2");
 }
 

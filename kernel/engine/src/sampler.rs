@@ -13,6 +13,8 @@ use barellama_abi::request::Sampling;
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::{Rng as _, SeedableRng as _};
 
+use crate::kernels::search;
+
 /// Why no token can be chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SampleError {
@@ -66,12 +68,15 @@ impl Sampler {
     /// # Errors
     /// If the logits are empty or one is not finite, or memory runs out with the first token.
     pub fn sample(&mut self, logits: &[f32], history: &[u32]) -> Result<u32, SampleError> {
+        if logits.is_empty() {
+            return Err(SampleError::Empty);
+        }
         check(logits)?;
         let penalty = self.settings.repeat_penalty;
         let is_penalized = penalty.is_finite() && penalty > 0.0 && penalty != 1.0;
         let is_greedy = !is_above_zero(self.settings.temperature);
         if is_greedy && !is_penalized {
-            return best(candidates_of(logits)).ok_or(SampleError::Empty);
+            return u32::try_from(search::argmax(logits)).map_err(|_| SampleError::Empty);
         }
         self.candidates.clear();
         self.candidates.try_reserve(logits.len()).map_err(|_| SampleError::OutOfMemory)?;
@@ -162,8 +167,8 @@ impl Sampler {
 /// # Errors
 /// The first that is infinite or not a number.
 pub fn check(logits: &[f32]) -> Result<(), SampleError> {
-    match candidates_of(logits).find(|candidate| !candidate.logit.is_finite()) {
-        Some(candidate) => Err(SampleError::NotFinite(candidate.id)),
+    match search::first_not_finite(logits) {
+        Some(index) => Err(SampleError::NotFinite(u32::try_from(index).unwrap_or(u32::MAX))),
         None => Ok(()),
     }
 }

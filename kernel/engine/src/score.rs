@@ -7,9 +7,9 @@ use barellama_abi::outcome::StopReason;
 use barellama_abi::request::{RequestHeader, TOP_MAX};
 use barellama_abi::syscall::EmitKind;
 
-use crate::compute::float::argmax;
 use crate::job::Chosen;
 use crate::kernel_calls::Kernel;
+use crate::kernels::search::{argmax, first_above};
 use crate::output::Output;
 use crate::request_error::RequestError;
 use crate::sampler;
@@ -84,13 +84,19 @@ impl<'e> Scores<'e> {
 /// The `count` largest of finite logits with their ids, largest first; of equals the smaller id first.
 fn best(logits: &[f32], count: usize) -> Vec<(usize, f32)> {
     let mut best: Vec<(usize, f32)> = Vec::with_capacity(count + 1);
-    for (id, &logit) in logits.iter().enumerate() {
-        if best.len() == count && best.last().is_none_or(|&(_, least)| logit <= least) {
-            continue;
-        }
+    let mut start = 0;
+    loop {
+        let least = match best.last() {
+            Some(&(_, least)) if best.len() == count => least,
+            None if count == 0 => break,
+            _ => f32::NEG_INFINITY,
+        };
+        let Some(above) = first_above(&logits[start..], least) else { break };
+        let (id, logit) = (start + above, logits[start + above]);
         let place = best.partition_point(|&(_, other)| other >= logit);
         best.insert(place, (id, logit));
         best.truncate(count);
+        start = id + 1;
     }
     best
 }

@@ -16,7 +16,7 @@
 //! fused operations, whatever the number of tokens. [`portable`] writes this down without vectors. Rows are interleaved in one of
 //! two orders, for cores with SDOT (Cortex-A76) and without (A53, A72); the bits are those of [`portable`] on both.
 //!
-//! Beside the products: the loops of [`attention`], and [`swiglu`].
+//! Beside the products: the loops of [`attention`], [`swiglu`], and the [`search`] for the best logit.
 //!
 //! Only [`neon`] has unsafe code.
 
@@ -30,6 +30,7 @@ pub mod layout;
 pub mod neon;
 pub mod portable;
 pub mod product;
+pub mod search;
 pub mod swiglu;
 
 pub use activations::ActivationFormat;

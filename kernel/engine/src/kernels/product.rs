@@ -19,7 +19,10 @@ pub struct Operands<'a> {
     /// The first token that is computed; it and the following ones, one for each output, are below `stride`.
     pub(super) first: usize,
     /// Who fetches the blocks that follow.
-    #[cfg_attr(not(target_arch = "aarch64"), expect(dead_code, reason = "the kernels without vectors leave it to the core"))]
+    #[cfg_attr(
+        not(target_arch = "aarch64"),
+        expect(dead_code, reason = "the kernels without vectors leave it to the core")
+    )]
     pub(super) fetch: Fetch,
 }
 

@@ -17,6 +17,7 @@ mod half_loop;
 mod halves;
 mod k_quants;
 mod quantize;
+mod search;
 mod short;
 mod six_bits;
 mod token_loop;
@@ -27,6 +28,7 @@ pub(super) use attention::{HEAD_STEP, add_weighted, attention_scores, soften};
 pub(super) use exp::silu;
 pub(super) use halves::half_products;
 pub(super) use quantize::quantize;
+pub(super) use search::{first_above, first_not_finite};
 pub(super) use vectors::copy_16;
 
 use super::format::{GroupFormat, Interleaving, WeightFormat};
