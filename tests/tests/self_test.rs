@@ -32,7 +32,7 @@ fn a_pi_4_is_described_on_one_screen() {
             "an emulator has no clocks: these figures mean nothing",
             "by the revision 2048, mailbox 960 + 64, tree -",
             "revision and mailbox agree",
-            "SDSC card of 67 MB on EMMC, 4 bit, 50.000 MHz, high speed, programmed input last load 2.4 MB",
+            "SDSC card of 67 MB on EMMC, 4 bit, 50.000 MHz, high speed, DMA engine last load 2.4 MB",
             "25.0 °C",
             "62.500 MHz by CNTFRQ",
             "lines of 64 bytes (data)",

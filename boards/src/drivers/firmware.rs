@@ -12,6 +12,7 @@ mod tag {
     pub const GET_ARM_MEMORY: u32 = 0x0001_0005;
     pub const GET_VIDEO_CORE_MEMORY: u32 = 0x0001_0006;
     pub const SET_POWER_STATE: u32 = 0x0002_8001;
+    pub const GET_DMA_CHANNELS: u32 = 0x0006_0001;
     pub const GET_CLOCK_RATE: u32 = 0x0003_0002;
     pub const GET_MAXIMUM_CLOCK_RATE: u32 = 0x0003_0004;
     pub const GET_TEMPERATURE: u32 = 0x0003_0006;
@@ -63,6 +64,12 @@ impl VideoCoreFirmware {
     #[must_use]
     pub fn video_core_memory(&self) -> Option<PhysicalRange> {
         self.memory(tag::GET_VIDEO_CORE_MEMORY)
+    }
+
+    /// The DMA engine's channels that the firmware leaves to the Arm, a bit for each.
+    #[must_use]
+    pub fn dma_channels(&self) -> Option<u32> {
+        self.mailbox.property::<1>(tag::GET_DMA_CHANNELS, &[]).map(|[channels]| channels)
     }
 
     /// Supplies the SD card's power domain. Returns whether the firmware says that it is on.

@@ -1,5 +1,6 @@
 //! Chip drivers, one file each. They know registers; who makes one says where the chip is.
 
+pub mod bcm2835_dma;
 #[cfg(target_os = "none")]
 pub mod bcm2835_mailbox;
 pub mod bcm2835_power;

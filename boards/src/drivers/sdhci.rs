@@ -1,4 +1,5 @@
-//! SD host controllers after the SD Host Controller Simplified Specification 3.00 ("SDHC"), by programmed input and by ADMA2.
+//! SD host controllers after the SD Host Controller Simplified Specification 3.00 ("SDHC"), by programmed input,
+//! by ADMA2, and by the BCM2835's DMA engine.
 //!
 //! Two of them are in the Pis: the legacy one (Arasan; the slot of QEMU's machines, WLAN or the slot on a Pi 3) and EMMC2 (the
 //! slot of a Pi 4). Both need more care than the standard says, after what Linux (`sdhci-iproc`), U-Boot (`bcm2835_sdhci`) and
@@ -6,26 +7,28 @@
 //! two writes in a row reach a slower clock domain where the first one is lost. The data port needs no pause. A third one, on
 //! PCI in QEMU's `virt`, needs none of it and is where ADMA2 is seen to work.
 //!
-//! [`settings`] says how they differ, [`words`] what is written, [`adma`] how they write to memory themselves.
+//! [`settings`] says how they differ, [`words`] what is written, [`dma`] how data come to memory past the processor.
 
 mod adma;
 mod bus;
+mod dma;
+mod engine;
 mod registers;
 mod settings;
 #[cfg(test)]
 mod tests;
 mod words;
 
-pub use adma::DmaBuffers;
 pub use bus::{KernelServices, MmioBus, SdhciBus};
+pub use dma::DmaBuffers;
 pub use registers::Register;
-pub use settings::{SdhciSettings, is_connected};
+pub use settings::{EngineChannel, SdhciSettings, is_connected};
 
-use adma::{Dma, Trust};
 use barellama_storage::block::BLOCK_BYTES;
 use barellama_storage::host::{
     BusWidth, COMMAND_BYTES_MAX, Command, HostError, HostFault, Mode, ReadFailure, Response, ResponseKind, SdHost,
 };
+use dma::{Dma, Trust};
 use registers::{BlockSizeCount, Capabilities, ClockReset, Control, PresentState, STATUS_ERRORS, Status};
 use tock_registers::LocalRegisterCopy;
 use tock_registers::fields::FieldValue;
@@ -254,7 +257,8 @@ impl<B: SdhciBus> SdHost for Sdhci<B> {
     fn power_on(&mut self) {
         self.look_for_dma();
         let power = Control::POWER::SET + Control::VOLTAGE::V3_3;
-        let dma = if self.dma.trust == Trust::No { 0 } else { Control::DMA::Adma2.value };
+        let has_own_dma = self.dma.trust != Trust::No && self.dma_mode() == Mode::Adma2;
+        let dma = if has_own_dma { Control::DMA::Adma2.value } else { 0 };
         self.write(Register::Control, dma | if self.settings.has_power_switch { power.value } else { 0 });
         self.write(Register::Control2, 0);
         self.write(Register::SignalEnable, 0);
@@ -328,7 +332,7 @@ impl<B: SdhciBus> SdHost for Sdhci<B> {
 
     fn mode(&self) -> Mode {
         match self.dma.trust {
-            Trust::Yes => Mode::Adma2,
+            Trust::Yes => self.dma_mode(),
             Trust::No | Trust::Untested => Mode::ProgrammedInput,
         }
     }

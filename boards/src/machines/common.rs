@@ -1,6 +1,7 @@
 //! What every machine does on its way to a [`barellama_kernel::platform::Machine`].
 
 use crate::device_tree::{self, TreeFacts};
+use crate::drivers::bcm2835_dma::CHANNEL_BYTES;
 use crate::drivers::pl011::Pl011;
 use crate::drivers::sdhci::{DmaBuffers, KernelServices, MmioBus, Sdhci, SdhciSettings};
 use crate::memory;
@@ -75,8 +76,9 @@ pub(super) fn reserve(reserved: &mut Vec<PhysicalRange, EXTENTS_MAX>, range: Phy
 /// The driver of an SD controller at a physical address. `None` if it cannot be mapped. Each controller gets one driver.
 pub(super) fn sd_host(address: u64, settings: SdhciSettings) -> Option<Sdhci<MmioBus>> {
     let address = mmu::map_device(address, PAGE).ok()?;
-    // SAFETY: `map_device` mapped the controller's registers for good; each machine asks once for each of its controllers.
-    let bus = unsafe { MmioBus::new(address, KERNEL_SERVICES) };
+    let channel = settings.engine.and_then(|engine| mmu::map_device(engine.address, CHANNEL_BYTES as u64).ok());
+    // SAFETY: `map_device` mapped the registers for good; each machine asks once for each of its controllers, whose channel is its own.
+    let bus = unsafe { MmioBus::new(address, channel, KERNEL_SERVICES) };
     let buffers = settings.reach.and_then(|_| DMA_BUFFERS.try_take());
     Some(Sdhci::new(bus, settings, buffers))
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! 0000_0000  RAM, first page: start code and spin table     FE00_B880  mailbox      FE10_0000  power manager
+//!                                                           FE00_7000  DMA engine
 //! 3B40_0000  (about) the VideoCore's part, to 1 GiB         FE20_0000  GPIO         FE20_1000  PL011
 //! 4000_0000  RAM, up to FC00_0000, on 8 GB boards again     FE30_0000  legacy SD    FE34_0000  EMMC2
 //!            from 1_0000_0000                               FF84_1000  GIC-400
@@ -11,11 +12,12 @@
 use super::common;
 use super::raspberry_pi::{self, Board, Family, FamilyParts, PAGE};
 use crate::drivers::bcm_gpio::PullControl;
+use crate::drivers::bcm2835_dma::{self, Port};
 use crate::drivers::card_supply;
 use crate::drivers::dma::MasterReach;
 use crate::drivers::gic400::Gic400;
 use crate::drivers::mmio::Mmio;
-use crate::drivers::sdhci::{MmioBus, Sdhci, SdhciSettings, is_connected};
+use crate::drivers::sdhci::{EngineChannel, MmioBus, Sdhci, SdhciSettings, is_connected};
 use crate::memory;
 use crate::models::UNKNOWN_PI_4;
 use barellama_arch::boot::BootFacts;
@@ -37,6 +39,9 @@ static FAMILY: Family = Family {
 };
 const LEGACY_SD: u64 = 0xFE30_0000;
 const EMMC2: u64 = 0xFE34_0000;
+const DMA_ENGINE: u64 = 0xFE00_7000;
+/// The data port of the legacy controller on the VideoCore's bus, where the peripherals begin at 7E00_0000.
+const LEGACY_SD_PORT: Port = Port { address: 0x7E30_0020, request_line: 11 };
 const INTERRUPT_DISTRIBUTOR: u64 = 0xFF84_1000;
 const INTERRUPT_CORE_INTERFACE: u64 = 0xFF84_2000;
 /// SPI 121: all PL011s share it.
@@ -78,9 +83,19 @@ fn sd_hosts(board: &Board, chip_stepping: Option<u8>) -> Vec<&'static mut dyn Sd
     let slot_clock_hz = board.clock_hz(Clock::Emmc2, EMMC2_CLOCK_DEFAULT_HZ);
     let slot = SdhciSettings::bcm_emmc2(slot_clock_hz, emmc2_reach(chip_stepping), connect_slot_to_emmc2);
     let legacy = SdhciSettings::bcm_legacy(board.emmc_clock_hz(), is_connected);
-    let slot = common::sd_host(EMMC2, slot).map(|host| SLOT.init(host) as &'static mut dyn SdHost);
+    let legacy = emulators_engine(board).map_or(legacy, |engine| legacy.with_engine(engine));
+    // The legacy one first: in QEMU the card is its, and so are the buffers of DMA.
     let legacy = common::sd_host(LEGACY_SD, legacy).map(|host| LEGACY_SLOT.init(host) as &'static mut dyn SdHost);
+    let slot = common::sd_host(EMMC2, slot).map(|host| SLOT.init(host) as &'static mut dyn SdHost);
     [slot, legacy].into_iter().flatten().collect()
+}
+
+/// The DMA engine's channel for the legacy controller, in QEMU alone: a board's card is EMMC2's, which has DMA of its own.
+fn emulators_engine(board: &Board) -> Option<EngineChannel> {
+    let free_channels = board.peripherals.firmware.dma_channels().filter(|_| board.is_emulator)?;
+    let channel = bcm2835_dma::lowest_channel(free_channels)?;
+    let address = DMA_ENGINE + u64::from(channel) * bcm2835_dma::CHANNEL_STRIDE_BYTES;
+    Some(EngineChannel { address, port: LEGACY_SD_PORT })
 }
 
 fn connect_slot_to_emmc2() {

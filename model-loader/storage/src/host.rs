@@ -132,6 +132,8 @@ pub enum Mode {
     ProgrammedInput,
     /// The controller, by descriptors (SD Host Controller 1.13).
     Adma2,
+    /// A DMA engine beside the controller.
+    DmaEngine,
 }
 
 impl fmt::Display for Mode {
@@ -139,6 +141,7 @@ impl fmt::Display for Mode {
         formatter.write_str(match self {
             Self::ProgrammedInput => "programmed input",
             Self::Adma2 => "ADMA2",
+            Self::DmaEngine => "DMA engine",
         })
     }
 }

@@ -1,225 +1,48 @@
-//! Reads by the controller's own DMA: ADMA2 with 32-bit addresses (SDHC 1.13).
-//!
-//! Memory that is whole cache lines and that the controller reaches is written directly, other memory by way of a bounce buffer.
-//! What the controller writes passes the caches, so the order is: clean the descriptors, clean and invalidate the target, start,
-//! wait, clean and invalidate the target again. DMA is trusted after one read came by both ways with the same bytes; the first
-//! failure of the controller's DMA ends it. After an error of the card the next read goes by the processor, which knows the
-//! block that fails.
+//! The controller's own DMA: ADMA2 with 32-bit addresses (SDHC 1.13).
 
+use super::Sdhci;
 use super::bus::SdhciBus;
-use super::registers::{Capabilities, Register, Status};
+use super::dma::POLL_PAUSE_NS;
+use super::registers::{Register, Status};
 use super::words::{Mover, Transfer};
-use super::{DATA_TIMEOUT_NS, Sdhci, before};
-use crate::drivers::dma::is_whole_lines;
 use barellama_storage::block::BLOCK_BYTES;
-use barellama_storage::host::{Command, HostError, HostFault, ReadFailure, Response};
-use tock_registers::LocalRegisterCopy;
+use barellama_storage::host::{Command, HostError, HostFault, Response};
 
-/// Bytes of the bounce buffer: large enough that a command's own time does not count.
-pub const BOUNCE_BYTES: usize = 128 << 10;
 /// Bytes that one descriptor moves: half of the most, which would be written as length 0.
 const PIECE_BYTES: usize = 32 << 10;
 const DESCRIPTORS: usize = 64;
 const DESCRIPTOR_BYTES: usize = 8;
+/// Bytes of the table.
+pub const TABLE_BYTES: usize = DESCRIPTORS * DESCRIPTOR_BYTES;
 /// Bytes that the table can move at once.
 pub const TABLE_REACH_BYTES: usize = DESCRIPTORS * PIECE_BYTES;
 /// Attributes of a descriptor (SDHC 1.13.4): valid, the last one, move data.
 const VALID: u64 = 1 << 0;
 const END: u64 = 1 << 1;
 const MOVE: u64 = 0b10 << 4;
-/// Between two looks whether the controller is done: they cost it time on the bus, and QEMU a lock.
-const POLL_PAUSE_NS: u64 = 50_000;
-/// A card of 1 MB/s is slower than any.
-const SLOWEST_NS_PER_BYTE: u64 = 1000;
-
-/// Descriptors and bounce buffer: whole cache lines that nobody else uses.
-#[repr(C, align(64))]
-pub struct DmaBuffers {
-    table: [u8; DESCRIPTORS * DESCRIPTOR_BYTES],
-    bounce: [u8; BOUNCE_BYTES],
-}
-
-impl DmaBuffers {
-    /// Empty ones.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { table: [0; DESCRIPTORS * DESCRIPTOR_BYTES], bounce: [0; BOUNCE_BYTES] }
-    }
-}
-
-impl Default for DmaBuffers {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// How far the controller's DMA is trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trust {
-    /// There is none, or it failed.
-    No,
-    /// It has not been tried.
-    Untested,
-    /// It delivered what the processor read.
-    Yes,
-}
-
-/// The state of a controller's DMA.
-pub struct Dma {
-    pub trust: Trust,
-    /// It failed once and is not tried again, whatever the capabilities say.
-    has_failed: bool,
-    /// The next read goes by the processor.
-    is_paused: bool,
-    buffers: Option<&'static mut DmaBuffers>,
-}
-
-impl Dma {
-    /// Not tried; without buffers never.
-    pub const fn new(buffers: Option<&'static mut DmaBuffers>) -> Self {
-        Self { trust: Trust::No, has_failed: false, is_paused: false, buffers }
-    }
-}
 
 impl<B: SdhciBus> Sdhci<B> {
-    /// Whether DMA can be tried, by the capabilities; called behind each reset.
-    pub(super) fn look_for_dma(&mut self) {
-        let capabilities = LocalRegisterCopy::<u32, Capabilities::Register>::new(self.bus.read(Register::Capabilities));
-        let can = self.settings.reach.is_some()
-            && self.dma.buffers.is_some()
-            && capabilities.is_set(Capabilities::ADMA2)
-            && !self.dma.has_failed;
-        self.dma.trust = if can { Trust::Untested } else { Trust::No };
-        self.dma.is_paused = false;
-    }
-
-    /// The most bytes of one read into `destination`, if it goes by DMA.
-    pub(super) fn dma_bytes_max(&self, destination: &[u8]) -> Option<usize> {
-        let is_in_use = self.dma.trust == Trust::Yes && !self.dma.is_paused;
-        is_in_use.then(|| match self.direct_part(destination) {
-            0 => BOUNCE_BYTES,
-            bytes => bytes,
-        })
-    }
-
-    /// How many bytes at the start of `destination` the controller can write directly.
-    fn direct_part(&self, destination: &[u8]) -> usize {
-        let part = destination.get(..destination.len().min(TABLE_REACH_BYTES)).unwrap_or_default();
-        if is_whole_lines(part) && self.bus_address(part).is_some() { part.len() } else { 0 }
-    }
-
-    fn bus_address(&self, bytes: &[u8]) -> Option<u32> {
-        self.settings.reach?.bus_address(self.bus.physical(bytes)?, bytes.len())
-    }
-
-    /// Reads blocks by DMA if it is trusted, by both ways if that is not known yet; `None`: by the processor, please.
-    pub(super) fn read_by_dma(
+    /// One command whose data the controller moves as the table at a bus address says.
+    pub(super) fn move_by_adma(
         &mut self,
         command: &Command,
-        destination: &mut [u8],
-    ) -> Option<Result<Response, ReadFailure>> {
-        let is_bounced = self.direct_part(destination) < destination.len();
-        let is_possible = !self.dma.is_paused && (!is_bounced || destination.len() <= BOUNCE_BYTES);
-        if !is_possible || self.dma.trust == Trust::No {
-            return None;
-        }
-        // Given back below: the buffers are lent so that the registers can be used beside them.
-        let buffers = self.dma.buffers.take()?;
-        let bounce = buffers.bounce.get_mut(..destination.len().min(BOUNCE_BYTES)).unwrap_or_default();
-        let result = match self.dma.trust {
-            Trust::Untested if destination.len() == bounce.len() => {
-                Some(self.read_both_ways(command, &mut buffers.table, bounce, destination))
-            }
-            Trust::Untested | Trust::No => None,
-            Trust::Yes if is_bounced => {
-                let response = self.move_by_dma(command, &mut buffers.table, bounce);
-                destination.copy_from_slice(bounce);
-                Some(response)
-            }
-            Trust::Yes => Some(self.move_by_dma(command, &mut buffers.table, destination)),
-        };
-        self.dma.buffers = Some(buffers);
-        result
-    }
-
-    /// The bytes that the processor reads are what counts; the controller's are compared to them.
-    fn read_both_ways(
-        &mut self,
-        command: &Command,
-        table: &mut [u8],
-        bounce: &mut [u8],
-        destination: &mut [u8],
-    ) -> Result<Response, ReadFailure> {
-        let response = self.read_by_processor(command, BLOCK_BYTES, destination)?;
-        self.move_by_dma(command, table, bounce)?;
-        if *bounce == *destination {
-            self.dma.trust = Trust::Yes;
-            log::info!("{}: ADMA2, compared to programmed input over {} bytes", self.settings.name, bounce.len());
-        } else {
-            self.give_up_dma(format_args!("other bytes than by programmed input"));
-        }
-        Ok(response)
-    }
-
-    /// One command whose data the controller writes to `target`, which is whole cache lines within its reach.
-    fn move_by_dma(&mut self, command: &Command, table: &mut [u8], target: &mut [u8]) -> Result<Response, ReadFailure> {
-        let result = self.start_and_wait(command, table, target);
-        // Lines that were fetched meanwhile hide what came. Also after a failure: some of it may have come.
-        self.bus.clean_invalidate(target);
-        if let Err(error) = &result {
-            match error.fault {
-                HostFault::Dma | HostFault::Stuck => self.give_up_dma(format_args!("{error}")),
-                _ => self.dma.is_paused = true,
-            }
-        }
-        result.map_err(before)
-    }
-
-    fn start_and_wait(
-        &mut self,
-        command: &Command,
-        table: &mut [u8],
-        target: &mut [u8],
+        table_address: u32,
+        blocks: u32,
+        timeout_ns: u64,
     ) -> Result<Response, HostError> {
-        let unreachable = HostError { fault: HostFault::Dma, status: 0 };
-        let target_address = self.bus_address(target).ok_or(unreachable)?;
-        let table_address = self.bus_address(table).ok_or(unreachable)?;
-        describe(table, target_address, target.len());
-        // Both end with a barrier that completes them before the registers are written: the controller reads descriptors that are
-        // in memory, and no dirty line is written back over its data.
-        self.bus.clean(table);
-        self.bus.clean_invalidate(target);
-        let blocks = (target.len() / BLOCK_BYTES) as u32;
         let transfer = Transfer { block_bytes: BLOCK_BYTES as u32, blocks, mover: Mover::Controller };
         self.write(Register::AdmaAddress, table_address);
         self.issue(command, Some(transfer))?;
         self.wait_command()?;
         let response = self.response(command.response);
-        let timeout_ns = DATA_TIMEOUT_NS.saturating_add(SLOWEST_NS_PER_BYTE.saturating_mul(target.len() as u64));
-        self.wait_status_with_pauses(
-            Status::TRANSFER_COMPLETE::SET.value,
-            timeout_ns,
-            HostFault::Stuck,
-            POLL_PAUSE_NS,
-        )?;
+        let complete = Status::TRANSFER_COMPLETE::SET.value;
+        self.wait_status_with_pauses(complete, timeout_ns, HostFault::Stuck, POLL_PAUSE_NS)?;
         Ok(response)
-    }
-
-    /// Ends DMA on this controller for good.
-    fn give_up_dma(&mut self, why: core::fmt::Arguments<'_>) {
-        self.dma.trust = Trust::No;
-        self.dma.has_failed = true;
-        log::warn!("{}: ADMA2 is given up ({why}): programmed input from now on", self.settings.name);
-    }
-
-    /// The processor has read what went wrong: DMA goes on.
-    pub(super) fn resume_dma(&mut self) {
-        self.dma.is_paused = false;
     }
 }
 
 /// Writes descriptors for `bytes` at a bus address; the table has room for [`TABLE_REACH_BYTES`].
-fn describe(table: &mut [u8], address: u32, bytes: usize) {
+pub fn describe(table: &mut [u8], address: u32, bytes: usize) {
     let pieces = bytes.div_ceil(PIECE_BYTES);
     for (index, descriptor) in table.chunks_exact_mut(DESCRIPTOR_BYTES).take(pieces).enumerate() {
         let offset = index * PIECE_BYTES;

@@ -1,6 +1,7 @@
 //! How the driver reaches its registers, the time and memory: memory-mapped words, or a fake in tests.
 
 use super::registers::Register;
+use crate::drivers::bcm2835_dma::{CHANNEL_BYTES, ChannelRegister};
 use crate::drivers::dma::MasterMemory;
 use crate::drivers::mmio::Mmio;
 use tock_registers::interfaces::{Readable, Writeable};
@@ -16,6 +17,10 @@ pub trait SdhciBus: MasterMemory + Send {
     fn read(&mut self, register: Register) -> u32;
     /// Writes a word.
     fn write(&mut self, register: Register, value: u32);
+    /// Reads a register of the DMA engine's channel that moves this controller's data.
+    fn read_channel(&mut self, register: ChannelRegister) -> u32;
+    /// Writes one.
+    fn write_channel(&mut self, register: ChannelRegister, value: u32);
     /// A monotonic clock, in nanoseconds.
     fn now_ns(&mut self) -> u64;
 
@@ -43,18 +48,22 @@ pub struct KernelServices {
 /// The controller in memory.
 pub struct MmioBus {
     words: Mmio<[ReadWrite<u32>; WORDS]>,
+    channel: Option<Mmio<[ReadWrite<u32>; CHANNEL_BYTES / 4]>>,
     kernel: KernelServices,
 }
 
 impl MmioBus {
-    /// The controller whose registers begin at the virtual address `base`.
+    /// The controller whose registers begin at the virtual address `base`, and the channel of a DMA engine that moves its data, if
+    /// there is one.
     ///
     /// # Safety
-    /// 1. `base` is 4-byte aligned and mapped as device memory, readable and writable, for 92 bytes and for ever;
+    /// 1. `base` is 4-byte aligned and mapped as device memory, readable and writable, for 92 bytes and for ever, and so is `channel`
+    ///    for 36 bytes;
     /// 2. nothing else accesses these registers while the value lives.
-    pub unsafe fn new(base: usize, kernel: KernelServices) -> Self {
+    pub unsafe fn new(base: usize, channel: Option<usize>, kernel: KernelServices) -> Self {
         // SAFETY: by 1. the words are mapped for good, and they are register cells.
-        Self { words: unsafe { Mmio::new(base) }, kernel }
+        let (words, channel) = unsafe { (Mmio::new(base), channel.map(|channel| Mmio::new(channel))) };
+        Self { words, channel, kernel }
     }
 
     fn word(&self, register: Register) -> &ReadWrite<u32> {
@@ -72,6 +81,18 @@ impl SdhciBus for MmioBus {
     #[inline]
     fn write(&mut self, register: Register, value: u32) {
         self.word(register).set(value);
+    }
+
+    /// Without a channel nothing ever ends, and the driver gives it up.
+    fn read_channel(&mut self, register: ChannelRegister) -> u32 {
+        // In bounds: the last register lies at 0x20.
+        self.channel.as_ref().map_or(0, |channel| channel[register as usize / 4].get())
+    }
+
+    fn write_channel(&mut self, register: ChannelRegister, value: u32) {
+        if let Some(channel) = &self.channel {
+            channel[register as usize / 4].set(value);
+        }
     }
 
     fn now_ns(&mut self) -> u64 {

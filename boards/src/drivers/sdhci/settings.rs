@@ -1,6 +1,16 @@
 //! How one controller differs from another.
 
+use crate::drivers::bcm2835_dma::Port;
 use crate::drivers::dma::MasterReach;
+
+/// A channel of the DMA engine that reads a controller's data port.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineChannel {
+    /// Physical address of the channel's registers.
+    pub address: u64,
+    /// The data port, as the engine reaches it.
+    pub port: Port,
+}
 
 /// How one controller differs from another.
 #[derive(Clone, Copy, Debug)]
@@ -13,8 +23,10 @@ pub struct SdhciSettings {
     pub has_high_speed_bit: bool,
     /// Whether the controller switches the power of the bus.
     pub has_power_switch: bool,
-    /// Which memory its DMA reaches; `None` if it has none.
+    /// Which memory its DMA, or the DMA engine, reaches; `None` if there is none.
     pub reach: Option<MasterReach>,
+    /// The DMA engine's channel that moves its data instead of its own DMA.
+    pub engine: Option<EngineChannel>,
     /// Connects the card slot with this controller, where it has to be; called before each reset.
     pub connect_slot: fn(),
 }
@@ -29,8 +41,15 @@ impl SdhciSettings {
             has_high_speed_bit: false,
             has_power_switch: false,
             reach: None,
+            engine: None,
             connect_slot,
         }
+    }
+
+    /// The same with a channel of the DMA engine.
+    #[must_use]
+    pub const fn with_engine(self, engine: EngineChannel) -> Self {
+        Self { reach: Some(MasterReach::VIDEO_CORE_ALIAS), engine: Some(engine), ..self }
     }
 
     /// The Pi 4's slot at 0xFE34_0000. Base clock: the firmware's clock 12 (EMMC2), 100 or 200 MHz.
@@ -42,6 +61,7 @@ impl SdhciSettings {
             has_high_speed_bit: true,
             has_power_switch: true,
             reach: Some(reach),
+            engine: None,
             connect_slot,
         }
     }
@@ -55,6 +75,7 @@ impl SdhciSettings {
             has_high_speed_bit: true,
             has_power_switch: true,
             reach: Some(MasterReach::FIRST_4_GIB),
+            engine: None,
             connect_slot: is_connected,
         }
     }

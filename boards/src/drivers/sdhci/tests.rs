@@ -2,7 +2,9 @@
 
 mod card;
 mod dma;
+mod engine;
 mod fake;
+mod fake_channel;
 mod whole_start;
 
 use super::words::DIVIDER_MAX;

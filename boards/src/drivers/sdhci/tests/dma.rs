@@ -3,7 +3,7 @@
 use super::fake::{ADMA2, Event, FakeBus};
 use super::*;
 use crate::drivers::dma::MasterReach;
-use crate::drivers::sdhci::adma::BOUNCE_BYTES;
+use crate::drivers::sdhci::dma::BOUNCE_BYTES;
 use std::boxed::Box;
 use std::vec;
 use std::vec::Vec;

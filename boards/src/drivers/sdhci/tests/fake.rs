@@ -5,6 +5,8 @@
 //! not reset after an error, DMA into lines that a dirty cache may still write over.
 
 use super::card::RegisterCard;
+use super::fake_channel::FakeChannel;
+use crate::drivers::bcm2835_dma::ChannelRegister;
 use crate::drivers::dma::MasterMemory;
 use crate::drivers::sdhci::registers::{
     BlockSizeCount, ClockReset, Control, PresentState, Register, Status, TransferCommand,
@@ -81,6 +83,7 @@ pub struct FakeBus {
     pub places: Vec<(usize, usize, u64)>,
     /// What the controller's addresses are ahead of the physical ones.
     pub bus_offset: u64,
+    pub channel: FakeChannel,
 }
 
 impl Default for FakeBus {
@@ -111,6 +114,7 @@ impl Default for FakeBus {
             memory: BTreeMap::new(),
             places: Vec::new(),
             bus_offset: 0,
+            channel: FakeChannel::default(),
         }
     }
 }
@@ -234,13 +238,13 @@ impl FakeBus {
         }
     }
 
-    fn load(&self, at: u64) -> [u8; 8] {
+    pub fn load<const BYTES: usize>(&self, at: u64) -> [u8; BYTES] {
         let line = self.memory.get(&(at / LINE as u64)).expect("descriptors that were not cleaned to memory");
         let start = at as usize % LINE;
-        line.bytes[start..start + 8].try_into().unwrap()
+        line.bytes[start..start + BYTES].try_into().unwrap()
     }
 
-    fn store(&mut self, at: u64, byte: u8) {
+    pub fn store(&mut self, at: u64, byte: u8) {
         let line = self.memory.get_mut(&(at / LINE as u64)).expect("a dirty line may be written back over this");
         line.bytes[at as usize % LINE] = if self.is_dma_wrong { !byte } else { byte };
         line.is_news = true;
@@ -301,6 +305,16 @@ impl SdhciBus for FakeBus {
             Register::AdmaAddress => self.adma_address = value,
             Register::TransferCommand => self.command(value),
             _ => {}
+        }
+    }
+
+    fn read_channel(&mut self, register: ChannelRegister) -> u32 {
+        self.channel.read(register)
+    }
+
+    fn write_channel(&mut self, register: ChannelRegister, value: u32) {
+        if self.channel.write(register, value) {
+            self.carry_out_control_block();
         }
     }
 
