@@ -165,7 +165,7 @@ run: $(if $(FAST),image $(DTB) $(MODEL),card) ## boots QEMU's raspi4b from the c
 	@echo "QEMU raspi4b: type at the prompt; Ctrl-C stops an answer; quit with Ctrl-A X"
 	$(QEMU) -M raspi4b -kernel $(IMAGE) -display none -serial mon:stdio \
 		-semihosting-config enable=on,target=native \
-		$(if $(FAST),-dtb $(DTB) -initrd $(MODEL),-drive file=$(CARD)$(comma)if=sd$(comma)format=raw) $(QEMU_ARGS)
+		$(if $(FAST),-dtb $(DTB) -initrd $(MODEL),-drive file=$(CARD)$(comma)if=sd$(comma)format=raw$(comma)aio=$$(sh scripts/aio.sh $(QEMU) $(CARD))) $(QEMU_ARGS)
 
 comma := ,
 
