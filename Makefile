@@ -81,7 +81,7 @@ BARE_CLIPPY := $(BARE_ENV) PATH="$(dir $(BARE_CARGO)):$$PATH" $(BARE_CARGO) clip
 .PHONY: help setup bench build engine kernel host image card run test test-host test-qemu test-inspector check clean model \
 	model-tinyllama test-tinyllama fit \
 	check-format check-lints check-dependencies check-kernel check-macos check-reproducible attacker attack-image \
-	twins twins-image test-fuzz fuzz sanitize sanitize-arm check-broken-files
+	twins twins-image test-fuzz fuzz sanitize sanitize-arm check-broken-files check-broken-list
 
 help: ## this table
 	@echo "make TARGET [MODEL=file.gguf] [FAST=1] [CARD_SIZE=256M] [FIRMWARE=dir|debian] [QEMU_ARGS=...]"
@@ -174,7 +174,7 @@ comma := ,
 # Each part runs whatever became of the one before; the last line says how it went.
 test: ## all tests: checks, on the PC, then in QEMU
 	@mkdir -p $(WORK)
-	@sh scripts/logged.sh $(WORK)/test-checks.log $(MAKE) --no-print-directory check-format check-dependencies check-kernel
+	@sh scripts/logged.sh $(WORK)/test-checks.log $(MAKE) --no-print-directory check-format check-broken-list check-dependencies check-kernel
 	@sh scripts/logged.sh $(WORK)/test-host.log $(MAKE) --no-print-directory test-host
 	@sh scripts/logged.sh $(WORK)/test-fuzz.log $(MAKE) --no-print-directory test-fuzz
 	@sh scripts/logged.sh $(WORK)/test-qemu.log $(MAKE) --no-print-directory test-qemu
@@ -196,6 +196,9 @@ sanitize: ## ggml's C under address and undefined-behaviour sanitizers: hostile 
 
 sanitize-arm: ## the same for ggml's C for Arm, in QEMU's user mode, the kept blocks and 100 made-up ones of each type
 	@$(FUZZ) arm
+
+check-broken-list:
+	@python3 scripts/broken_files.py --list
 
 check-broken-files: ## takes every check of the GGUF reader out, one by one: a broken file must notice
 	@python3 scripts/broken_files.py $(HOST_CARGO)
@@ -234,7 +237,7 @@ test-inspector: image $(DTBS) $(INSPECTOR) ## MCP's Inspector against the board 
 bench: image $(DTB) $(SMOLLM2) ## prints the figures of the README, measured in QEMU; ONLY="speed card" a part
 	@BARELLAMA_ENGINE=$(abspath $(ENGINE_ELF)) $(HOST_CARGO) run --quiet $(LOCKED) -p barellama-tests --bin bench -- $(ONLY)
 
-check: check-format check-lints check-dependencies check-kernel check-reproducible ## what must hold for every change
+check: check-format check-broken-list check-lints check-dependencies check-kernel check-reproducible ## what must hold for every change
 
 # Types, names and system calls of the other system; nothing is linked, so no macOS is needed. The standard library is compiled along.
 check-macos: ## whether the tool for the PC compiles for macOS

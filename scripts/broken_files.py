@@ -4,6 +4,7 @@ table of model-loader/gguf/tests/support/broken.rs against the reader without it
 file must fail for a mutant. All mutants are modules of one program, so that they are compiled at once.
 
 Usage: broken_files.py CARGO...     (the Makefile's `check-broken-files`)
+       broken_files.py --list       only whether each check stands in the reader as this script's list has it
 """
 import pathlib
 import re
@@ -113,7 +114,7 @@ MUTANTS = [
     ("file.rs", "let range = start.and_then(|start| Some(start..start.checked_add(bytes)?));",
      "let range = start.and_then(|start| Some(start..start.checked_add(bytes)?)).filter(|range| range.end <= self.bytes.len())"
      ".or(Some(0..bytes.min(self.bytes.len())));"),
-    ("file.rs", "&& second.offset - first.offset < first.data.len()", "&& false"),
+    ("file.rs", "&& second.offset - first.offset < first.data_bytes()", "&& false"),
     ("file.rs", "&& first.name == second.name", "&& false"),
     ("file.rs", "Some(parts) if parts > 1 => {", "Some(parts) if parts > 100 => {"),
     ("file.rs", "if !alignment.is_power_of_two() || !(8..=65_536).contains(&alignment) {", "if false {"),
@@ -139,6 +140,10 @@ MUTANTS = [
     ("config.rs", "if value.unwrap_or(head) != head {", "if false {"),
     ("config.rs", "if head == 0 || head > HEAD_MAX {", "if false {"),
     ("config.rs", "Some(other) => return Err(ConfigError::Unsupported(short_name(kind), short_name(other))),", "Some(_) => {}"),
+    ("config.rs", "if !(scale > 0.0 && scale.is_finite()) {", "if false {"),
+    ("config.rs", "if !(scale > 0.0 && scale.is_finite()) {", "if !scale.is_finite() {"),
+    ("config.rs", "if !(scale > 0.0 && scale.is_finite()) {", "if !(scale > 0.0) {"),
+    ("config.rs", "Some(None) => return Err(missing(key)),", "Some(None) => 1.0,"),
     ("config.rs", 'gguf.tensor("token_embd.weight").ok_or_else(|| missing("token_embd.weight"))?',
      'gguf.tensor("token_embd.weight").or(gguf.tensors().first()).ok_or_else(|| missing("token_embd.weight"))?'),
     ("config.rs", "if rows > VOCABULARY_MAX {", "if false {"),
@@ -157,6 +162,15 @@ MUTANTS = [
 ]
 
 
+def without_check(file, source, changes):
+    """The source of a file without a check."""
+    for old, new in zip(changes[::2], changes[1::2]):
+        if source.count(old) != 1:
+            sys.exit(f"{file} has this {source.count(old)} times; mend the list of {sys.argv[0]}:\n{old}")
+        source = source.replace(old, new)
+    return source
+
+
 def write_reader(number, file, changes):
     """Writes the reader as a module, without a check."""
     folder = COPY / f"src/m{number}"
@@ -164,10 +178,7 @@ def write_reader(number, file, changes):
     for path in (READER / "src").glob("*.rs"):
         source = path.read_text()
         if path.name == file:
-            for old, new in zip(changes[::2], changes[1::2]):
-                if source.count(old) != 1:
-                    sys.exit(f"{file} has this {source.count(old)} times; mend the list of this script:\n{old}")
-                source = source.replace(old, new)
+            source = without_check(file, source, changes)
         source = source.replace("crate::", f"crate::m{number}::")
         if path.name == "lib.rs":
             source = re.sub(r"^(#!\[.*|extern crate .*|//!.*)\n", "", source, flags=re.MULTILINE)
@@ -175,6 +186,10 @@ def write_reader(number, file, changes):
 
 
 def main():
+    if sys.argv[1:] == ["--list"]:
+        for file, *changes in MUTANTS:
+            without_check(file, (READER / "src" / file).read_text(), changes)
+        return
     cargo = sys.argv[1:] or ["cargo"]
     shutil.rmtree(COPY / "src", ignore_errors=True)
     (COPY / "src").mkdir(parents=True)

@@ -347,6 +347,21 @@ fn features() -> Vec<Broken> {
             "llama.rope.scaling.factor",
             f32::NAN,
         ),
+        with("a scale of positions that is text", "Missing(\"llama.rope.scaling.factor\")", |file| {
+            file.text("llama.rope.scaling.factor", "8")
+        }),
+        float(
+            "positions scaled backwards",
+            "NotPositive(\"llama.rope.scaling.factor\")",
+            "llama.rope.scaling.factor",
+            -8.0,
+        ),
+        float(
+            "positions scaled to nothing",
+            "NotPositive(\"llama.rope.scaling.factor\")",
+            "llama.rope.scaling.factor",
+            f32::INFINITY,
+        ),
         float(
             "positions scaled to infinity",
             "NotPositive(\"llama.rope.scaling.factor\")",
