@@ -11,8 +11,8 @@ use crate::kernel_loop::Kernel;
 use crate::memory_plan::ModelMemory;
 
 /// Whole words, and not more than the window shows. A key that is typed meanwhile waits for the whole slice
-/// (about 200,000 instructions): it has to be a small part of a millisecond.
-const SLICE_BYTES: u64 = 128 << 10;
+/// (about 25,000 instructions): it has to be a small part of a millisecond, also at 600 MHz.
+const SLICE_BYTES: u64 = 32 << 10;
 
 /// A sum over the model region on its way.
 #[derive(Clone, Copy)]
