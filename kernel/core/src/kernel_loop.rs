@@ -113,7 +113,16 @@ impl Kernel {
         if self.loading.is_arriving() {
             timer::arm_ns(READING_TURN_NS);
         }
-        match self.engine.main.run() {
+        let left = {
+            // Masked from the look until the engine runs: what comes behind the look takes the core out of the engine. Without it a byte
+            // that came since this round read the line would wait for the engine's next call.
+            let _masked = interrupts::mask();
+            if self.mcp.can_receive() && self.serial.has_received() {
+                return true;
+            }
+            self.engine.main.run()
+        };
+        match left {
             Left::Interrupted => {}
             Left::Call(arguments) => self.serve(&arguments),
             Left::BadCall(kind) => {

@@ -115,6 +115,11 @@ impl Serial {
         })
     }
 
+    /// Whether received bytes wait here. The UART is not looked at: what comes there interrupts.
+    pub fn has_received(&self) -> bool {
+        self.with_rings(|rings| rings.gaps.is_next() || !rings.receive.is_empty())
+    }
+
     /// How many bytes can be written without waiting for the wire.
     pub fn free_bytes(&self) -> usize {
         self.with_rings(|rings| rings.transmit.capacity() - rings.transmit.len())
