@@ -1,4 +1,4 @@
-/* A plugin for QEMU's TCG (9.1 or later): instructions of the engine outside and inside its barriers, on all cores, and how many tasks
+/* A plugin for QEMU's TCG (9.2 or later): instructions of the engine outside and inside its barriers, on all cores, and how many tasks
  * the cores shared. A line with the three counts since the start is appended to a file whenever the engine ends a request.
  *
  *   out=FILE           where the lines go
@@ -7,36 +7,14 @@
  *   mark=ADDRESS       first instruction of the function that ends a request
  *
  * The engine is what has addresses below 2^39. Instructions are counted by translation blocks, which interrupts do not cut short.
- * What is used of QEMU is declared here (docs/devel/tcg-plugins.rst and include/qemu/qemu-plugin.h there), so that no header has to
- * be installed.
  */
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-typedef uint64_t plugin_id;
-struct tb;
-struct insn;
-struct scoreboard;
-typedef struct {
-    struct scoreboard *score;
-    size_t offset;
-} counter;
-enum { INLINE_ADD_U64 = 0 };
-enum { NO_REGISTERS = 0 };
+#include "qemu.h"
 
-extern struct scoreboard *qemu_plugin_scoreboard_new(size_t bytes);
-extern uint64_t qemu_plugin_u64_sum(counter counter);
-extern size_t qemu_plugin_tb_n_insns(const struct tb *tb);
-extern struct insn *qemu_plugin_tb_get_insn(const struct tb *tb, size_t index);
-extern uint64_t qemu_plugin_insn_vaddr(const struct insn *insn);
-extern void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id, void (*callback)(plugin_id, struct tb *));
-extern void qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(struct tb *tb, int operation, counter counter, uint64_t number);
-extern void qemu_plugin_register_vcpu_insn_exec_cb(struct insn *insn, void (*callback)(unsigned, void *), int registers, void *data);
-
-__attribute__((visibility("default"))) int qemu_plugin_version = 3;
+EXPORTED int qemu_plugin_version = 4;
 
 enum { OUTSIDE, BARRIER, TASKS, COUNTS };
 enum { RANGES_MAX = 64 };
@@ -92,11 +70,6 @@ static void at_translation(plugin_id id, struct tb *tb) {
     }
 }
 
-static const char *value_of(const char *argument, const char *key) {
-    size_t length = strlen(key);
-    return strncmp(argument, key, length) == 0 ? argument + length : NULL;
-}
-
 static bool take(const char *argument) {
     const char *value;
     char *end;
@@ -121,7 +94,7 @@ static bool take(const char *argument) {
 }
 
 /* The second argument tells about QEMU and is not used. */
-__attribute__((visibility("default"))) int qemu_plugin_install(plugin_id id, const void *info, int argc, char **argv) {
+EXPORTED int qemu_plugin_install(plugin_id id, const void *info, int argc, char **argv) {
     (void)info;
     for (int i = 0; i < argc; i++) {
         if (!take(argv[i])) {

@@ -7,16 +7,15 @@
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use barellama_tests::{Machine, artifacts};
 use serde_json::json;
 
 use crate::Outcome;
 use crate::elf::read_engine;
+use crate::plugin;
 use crate::row::row;
 
-const COMPILER: &str = "clang-19";
 const SYMBOLS: &str = "llvm-nm-19";
 /// What belongs to waiting: a part of each function's name.
 const BARRIER: [&str; 7] = [
@@ -74,15 +73,7 @@ struct Plugin {
 
 impl Plugin {
     fn build(folder: &Path) -> Result<Self, Box<dyn Error>> {
-        let (library, output) = (folder.join("cores.so"), folder.join("counts"));
-        let compiled = Command::new(COMPILER)
-            .args(["-O2", "-shared", "-fPIC", "-fvisibility=hidden", "-o"])
-            .arg(&library)
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("plugin/cores.c"))
-            .status();
-        if !compiled.map_err(|error| format!("{COMPILER}: {error}; run `make setup`"))?.success() {
-            return Err("the plugin could not be compiled".into());
-        }
+        let (library, output) = (plugin::build("cores", folder)?, folder.join("counts"));
         let arguments = arguments()?;
         Ok(Self { library, output, arguments })
     }

@@ -11,6 +11,7 @@ mod cycles;
 mod elf;
 mod machines;
 mod mcp;
+mod plugin;
 mod response;
 mod restart;
 mod row;

@@ -1,10 +1,15 @@
 //! How long a person or a program waits for the first byte of an answer while the model works, what calls and interrupts cost, and how
 //! long interrupts are masked.
 //!
-//! The kernel measures itself, from the interrupt that brought a byte to the first byte of the answer in the UART, and `/status` tells.
+//! For keys the kernel measures itself, from the interrupt that brought a byte to the first byte of the answer in the UART, and `/status`
+//! tells. A ping is timed by a plugin of QEMU's (`tests/plugin/response.c`), from its first byte to the first byte of its answer, each sent
+//! when the one before was answered.
+//!
 //! With `-icount` QEMU runs the cores in turn, so that a core's time includes what others executed meanwhile, three times as much as it
-//! did itself while all are busy: a board has less.
+//! did itself while all are busy: a board has less. Pings are timed twice, by that clock and, without it, by what core 0 executed itself.
 
+use std::error::Error;
+use std::fs;
 use std::time::Duration;
 
 use barellama_tests::machine::{LONG, SHORT};
@@ -12,6 +17,7 @@ use barellama_tests::{Machine, artifacts};
 
 use crate::Outcome;
 use crate::machines::counting_machine;
+use crate::plugin;
 use crate::row::row;
 
 /// A key, and it is taken back: the row stays as it is.
@@ -19,12 +25,15 @@ const KEYS: &str = "x\x7f";
 const KEYS_IN_BURST: usize = 64;
 /// Bursts while a prompt is read, and as many while an answer is generated. What arrives together is timed once.
 const KEY_BURSTS: usize = 1000;
-/// Pings that are sent at once, and how often in each phase.
-const PINGS: usize = 16;
-const PING_BURSTS: usize = 400;
-/// A prompt that takes longer to read than the bursts of a phase.
+/// Pings while a prompt is read, and as many while an answer is generated.
+const PINGS: usize = 5000;
+/// A prompt that takes longer to read than the bursts of keys.
 const SENTENCE: &str = "All work and no play makes Jack a dull boy. ";
 const SENTENCES: usize = 60;
+/// The same for pings.
+const SENTENCES_FOR_PINGS: usize = 600;
+/// Where the kernel maps the UART: `DEVICE_BASE` of `kernel/arch` and the physical address on a Raspberry Pi 4.
+const UART: u64 = 0xFFFF_FFC0_FE20_1000;
 
 /// Prints the figures.
 pub fn measure() -> Outcome {
@@ -91,37 +100,81 @@ fn type_on_one_core(machine: &mut Machine) -> String {
     machine.expect("integrity", LONG)
 }
 
-/// Pings while a tool call reads a long prompt and while one generates.
+/// Pings while a tool call reads a long prompt and while one generates, on all cores, by both clocks.
 fn pings() -> Outcome {
-    let mut machine = busy_machine();
+    let folder = tempfile::tempdir()?;
+    let library = plugin::build("response", folder.path())?;
+    let placed = || Machine::raspi4b().placed_model(&artifacts::smollm2());
+    let clocks = [
+        ("the clock of all cores in turn", placed().counting_instructions().short_turns(), Counts::ALL_CORES),
+        ("instructions of core 0 itself", placed(), Counts::CORE_0),
+    ];
+    for (clock, setup, counts) in clocks {
+        let output = folder.path().join("counts");
+        let options = format!("{},out={},uart={UART:x},text=\"ping\"", library.display(), output.display());
+        let mut machine = setup.plugin(&options).boot();
+        machine.expect_ready();
+        ping(&mut machine)?;
+        let lines = fs::read_to_string(&output)?;
+        let mut times = lines.lines().map(|line| counts.of(line)).collect::<Result<Vec<_>, _>>()?;
+        times.sort_unstable();
+        let (Some(worst), Some(median)) = (times.last(), times.get(times.len() / 2)) else {
+            return Err("no ping was timed".into());
+        };
+        row(&format!("answer to a ping, model at work on 4 cores: {clock}"), "");
+        let micros = |instructions: u64| instructions as f64 / 1000.0;
+        let shown = format!("{:.0} us of {} (median {:.0} us)", micros(*worst), times.len(), micros(*median));
+        row("  worst, a nanosecond each", shown);
+    }
+    Ok(())
+}
+
+/// Which of the plugin's two counts.
+#[derive(Clone, Copy)]
+struct Counts(usize);
+
+impl Counts {
+    const CORE_0: Self = Self(0);
+    const ALL_CORES: Self = Self(1);
+
+    fn of(self, line: &str) -> Result<u64, Box<dyn Error>> {
+        let word = line.split(' ').nth(self.0).ok_or_else(|| format!("the plugin wrote {line:?}"))?;
+        Ok(word.parse()?)
+    }
+}
+
+/// Pings one by one while a call reads a prompt, then while one generates. A call that ends before is followed by another.
+fn ping(machine: &mut Machine) -> Outcome {
     machine.send("/mcp\r");
     let initialize = r#"{"jsonrpc":"2.0","id":"i","method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}"#;
     machine.send(format!("{initialize}\n"));
     machine.expect("\"id\":\"i\"", SHORT);
-    for (id, tokens, prompt) in
-        [("read", 1, SENTENCE.repeat(SENTENCES)), ("write", 4000, "Once upon a time".to_owned())]
-    {
-        let arguments = format!(r#"{{"prompt":"{prompt}","max_tokens":{tokens}}}"#);
-        let call = format!(r#"{{"name":"generate","arguments":{arguments}}}"#);
-        machine.send(format!("{{\"jsonrpc\":\"2.0\",\"id\":\"{id}\",\"method\":\"tools/call\",\"params\":{call}}}\n"));
-        for burst in 0..PING_BURSTS {
-            let ping =
-                |number| format!("{{\"jsonrpc\":\"2.0\",\"id\":\"{id}{burst}-{number}\",\"method\":\"ping\"}}\n");
-            machine.send((0..PINGS).map(ping).collect::<String>());
-            machine.expect(&format!("\"id\":\"{id}{burst}-{}\"", PINGS - 1), LONG);
-        }
-        if machine.transcript().contains(&format!("\"id\":\"{id}\"")) {
-            return Err("the model was done before all pings were sent".into());
+    let mut calls = 0;
+    for (tokens, text) in [(1, SENTENCE.repeat(SENTENCES_FOR_PINGS)), (4000, "Once upon a time".to_owned())] {
+        call(machine, calls, tokens, &text);
+        for number in 0..PINGS {
+            machine.send(format!("{{\"jsonrpc\":\"2.0\",\"id\":{number},\"method\":\"ping\"}}\n"));
+            let before = machine.expect(&format!("\"id\":{number},\"result\":{{}}}}\n"), LONG);
+            if before.contains(&format!("\"id\":\"call{calls}\"")) {
+                calls += 1;
+                call(machine, calls, tokens, &text);
+            }
         }
         let cancel =
-            format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":"{id}"}}}}"#);
+            format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":"call{calls}"}}}}"#);
         machine.send(format!("{cancel}\n"));
+        calls += 1;
     }
-    machine.send("/console\n");
-    machine.expect_prompt(LONG);
-    let status = machine.ask("/status");
-    row("worst answer to a ping, model at work on 4 cores", response(&status)?);
     Ok(())
+}
+
+/// Sends a tool call. Its number comes first in the prompt, so that no prefix is reused.
+fn call(machine: &mut Machine, number: usize, tokens: u32, text: &str) {
+    let arguments = format!(r#"{{"prompt":"{number}. {text}","max_tokens":{tokens}}}"#);
+    let params = format!(r#"{{"name":"generate","arguments":{arguments}}}"#);
+    machine.send(format!(
+        "{{\"jsonrpc\":\"2.0\",\"id\":\"call{number}\",\"method\":\"tools/call\",\"params\":{params}}}\n"
+    ));
 }
 
 /// By the attacker, which is the engine that does what it is told.
@@ -140,7 +193,7 @@ fn costs() -> Outcome {
     Ok(())
 }
 
-fn response(status: &str) -> Result<String, Box<dyn std::error::Error>> {
+fn response(status: &str) -> Result<String, Box<dyn Error>> {
     let line = status.lines().find(|line| line.starts_with("response")).ok_or("no response time in the status")?;
     let words: Vec<_> = line.split_whitespace().collect();
     let microseconds = words.get(2).ok_or("no time")?;
@@ -148,7 +201,7 @@ fn response(status: &str) -> Result<String, Box<dyn std::error::Error>> {
     Ok(format!("{microseconds} us of {answers}"))
 }
 
-fn masked(status: &str) -> Result<String, Box<dyn std::error::Error>> {
+fn masked(status: &str) -> Result<String, Box<dyn Error>> {
     let line = status.lines().find(|line| line.starts_with("interrupts")).ok_or("no masked stretch in the status")?;
     let microseconds: u64 = line.split_whitespace().nth(3).ok_or("no time")?.parse()?;
     Ok(format!("{} instructions", microseconds * 1000))
