@@ -15,6 +15,9 @@ use crate::score::Score;
 use crate::transcript::{find_end, plain};
 
 const QEMU: &str = "qemu-system-aarch64";
+/// Becomes QEMU, which the system then kills as soon as the thread is gone that started it, however that ended (prctl(2),
+/// PR_SET_PDEATHSIG): a test that is killed drops no [`Machine`].
+const TIED: [&str; 4] = ["setpriv", "--pdeathsig", "KILL", "--"];
 /// The prompt stands at the start of a row, also after the editor erased it.
 const PROMPTS: [&[u8]; 2] = [b"\n> ", b"\x1b[K> "];
 /// What the kernel says when the engine has sealed the model.
@@ -164,14 +167,16 @@ impl Setup {
         self
     }
 
-    /// Starts it.
+    /// Starts it. The thread that does has to outlive the machine.
     ///
     /// # Panics
     /// If QEMU cannot be started.
     #[must_use]
     #[track_caller]
     pub fn boot(self) -> Machine {
-        let mut command = Command::new(QEMU);
+        let [program, arguments @ ..] = TIED;
+        let mut command = Command::new(program);
+        command.args(arguments).arg(QEMU);
         match &self.kind {
             Kind::RaspberryPi(machine) => command.args(["-M", machine]),
             Kind::Virt { processor, options } => command
@@ -214,7 +219,7 @@ impl Setup {
         }
         command.args(&self.extra);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().unwrap_or_else(|error| panic!("{QEMU}: {error}; run `make setup`"));
+        let child = command.spawn().unwrap_or_else(|error| panic!("{QEMU} by {program}: {error}; run `make setup`"));
         Machine::new(child, self.time_limit, files)
     }
 }
