@@ -183,7 +183,7 @@ test: ## all tests: checks, on the PC, then in QEMU
 test-host: $(SMOLLM2) ## the tests that need no QEMU
 	$(HOST_CARGO) test $(LOCKED) --no-fail-fast
 
-FUZZ := HOST_CARGO="$(HOST_CARGO)" TARGET_DIR=$(abspath $(TARGET)) LOCKED=$(LOCKED) sh scripts/fuzz.sh
+FUZZ := HOST_CARGO="$(HOST_CARGO)" BARE_CARGO=$(BARE_CARGO) BARE_RUSTC=$(BARE_RUSTC) TARGET_DIR=$(abspath $(TARGET)) LOCKED=$(LOCKED) sh scripts/fuzz.sh
 
 test-fuzz: ## a short run of every fuzz target, ggml's C under the sanitizers
 	@$(FUZZ) short
@@ -195,6 +195,7 @@ sanitize: ## ggml's C under address and undefined-behaviour sanitizers: hostile 
 	@for target in blocks open_model request; do $(FUZZ) long $$target "$(MINUTES)" || exit 1; done
 
 sanitize-arm: ## the same for ggml's C for Arm, in QEMU's user mode, the kept blocks and 100 made-up ones of each type
+	@sh scripts/setup.sh arm
 	@$(FUZZ) arm
 
 check-broken-list:

@@ -4,11 +4,11 @@
 #
 #   fuzz.sh short                 every target, a fixed number of runs (tests/fuzz/targets.txt); fails if one crashes
 #   fuzz.sh long TARGET MINUTES   one target; what it finds stays in .work/fuzz/TARGET
-#   fuzz.sh arm                   ggml's C for Arm over the inputs of `blocks`, with GCC's sanitizers, in QEMU's user mode; by hand: it needs
-#                                 gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, qemu-user and rustup's aarch64-unknown-linux-gnu
+#   fuzz.sh arm                   ggml's C for Arm over the inputs of `blocks`, with GCC's sanitizers, in QEMU's user mode; by hand: what it
+#                                 needs is installed by `setup.sh arm`
 #   fuzz.sh minimise TARGET       the fewest inputs of .work/fuzz/TARGET and the corpus that reach the same code become the corpus
 #
-# HOST_CARGO and TARGET_DIR come from the Makefile. JOBS: how many targets at once in `short`.
+# HOST_CARGO and TARGET_DIR, for `arm` also BARE_CARGO and BARE_RUSTC, come from the Makefile. JOBS: how many targets at once in `short`.
 set -eu
 
 HERE=$(cd "$(dirname "$0")/.." && pwd)
@@ -97,18 +97,21 @@ case ${1:-} in
         fuzz "$2" -max_total_time=$((${3:-10} * 60)) -print_final_stats=1 "$KEPT/$2"
         ;;
     arm)
-        for tool in aarch64-linux-gnu-gcc qemu-aarch64; do
-            command -v $tool >/dev/null || { echo "fuzz: $tool is missing (Debian: gcc-aarch64-linux-gnu, libc6-dev-arm64-cross," \
-                "qemu-user)" >&2; exit 1; }
-        done
+        cargo=$HOST_CARGO
+        build_std=
+        if ! ls "$(rustc --print sysroot 2>/dev/null)"/lib/rustlib/aarch64-unknown-linux-gnu/lib/libstd-*.rlib >/dev/null 2>&1; then
+            # The standard library is compiled along, out of the source that the board's toolchain has.
+            cargo="env RUSTC=$BARE_RUSTC RUSTC_BOOTSTRAP=1 $BARE_CARGO"
+            build_std=-Zbuild-std
+        fi
         export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
         export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-Clink-arg=-lasan -Clink-arg=-lubsan"
         # Its allocator has to come before the C library's, whatever the order in which rustc links.
         export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu -E LD_PRELOAD=libasan.so.8"
         export BARELLAMA_CLANG=aarch64-linux-gnu-gcc BARELLAMA_SANITIZE=address,undefined
         # shellcheck disable=SC2086
-        (cd "$HERE" && CARGO_TARGET_DIR=$TARGET_DIR $HOST_CARGO test --quiet ${LOCKED:-} --target aarch64-unknown-linux-gnu \
-            -p barellama-ggml-sys)
+        (cd "$HERE" && CARGO_TARGET_DIR=$TARGET_DIR $cargo test --quiet ${LOCKED:-} $build_std \
+            --target aarch64-unknown-linux-gnu -p barellama-ggml-sys)
         ;;
     minimise)
         build

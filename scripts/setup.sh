@@ -1,5 +1,8 @@
 #!/bin/sh
 # Installs what is missing to build, run and test, and says what it does. Debian 12; root or sudo.
+#
+#   setup.sh         what everything but the following needs
+#   setup.sh arm     also what `make sanitize-arm` needs
 set -eu
 
 HERE=$(dirname "$0")
@@ -124,6 +127,15 @@ if ! sh "$HERE/toolchain.sh" 2>/dev/null | grep '^BARE_CARGO := ' | grep -qv ' /
     need /usr/bin/cargo-clippy rust-web-clippy
 fi
 need rustfmt rustfmt-web
+if [ "${1:-}" = arm ]; then
+    need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+    need qemu-aarch64 qemu-user
+    # Without rustup the standard library is compiled along.
+    if command -v rustup >/dev/null 2>&1 && ! rustup target list --installed | grep -q '^aarch64-unknown-linux-gnu$'; then
+        say "rustup target add aarch64-unknown-linux-gnu"
+        rustup target add aarch64-unknown-linux-gnu
+    fi
+fi
 
 if [ -n "$PACKAGES$NEEDS_BACKPORTS" ]; then
     if ! command -v apt-get >/dev/null 2>&1; then
