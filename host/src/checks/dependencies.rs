@@ -21,8 +21,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &["barellama-abi", "barellama-arch", "barellama-kernel", "barellama-shell", "barellama-storage"],
     ),
     ("barellama-mcp", &["barellama-abi"]),
-    ("barellama-engine", &["barellama-abi", "barellama-ggml-sys", "barellama-gguf"]),
-    ("barellama-attacker", &["barellama-abi"]),
+    ("barellama-el0", &["barellama-abi"]),
+    ("barellama-engine", &["barellama-abi", "barellama-el0", "barellama-ggml-sys", "barellama-gguf"]),
+    ("barellama-attacker", &["barellama-abi", "barellama-el0"]),
     (
         "barellama-fuzz",
         &[
@@ -38,7 +39,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("barellama-interleavings", &[]),
-    ("barellama-twins", &["barellama-abi", "barellama-engine"]),
+    ("barellama-twins", &["barellama-abi", "barellama-el0", "barellama-engine"]),
     ("barellama", &["barellama-mcp"]),
     ("barellama-models", &["barellama-gguf"]),
     (

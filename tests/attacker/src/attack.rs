@@ -8,9 +8,9 @@ use core::arch::asm;
 use barellama_abi::layout::{
     ARENA_BASE, BOOT_INFO_ADDRESS, ENGINE_BASE, RINGS_BASE, RINGS_BYTES, STACK_BYTES, STACK_SLOT_BYTES, STACKS_BASE,
 };
-use barellama_abi::syscall::{Call, CallError};
+use barellama_abi::syscall::{CallError, Phase};
 
-use crate::{calls, instructions};
+use crate::instructions;
 
 /// `ret`
 const RETURN_INSTRUCTION: u32 = 0xD65F_03C0;
@@ -128,7 +128,7 @@ fn spin() {
 
 fn call(numbers: &[u64; ARGUMENTS_MAX]) -> Seen {
     let [number, x0, x1, x2, x3, _] = *numbers;
-    let (result, _) = calls::call(number, [x0, x1, x2, x3]);
+    let (result, _) = barellama_el0::call(number, [x0, x1, x2, x3]);
     CallError::from_register(result).map_or(Seen::Answered(result), Seen::Refused)
 }
 
@@ -142,7 +142,7 @@ fn flood(numbers: &[u64; ARGUMENTS_MAX]) {
 /// Works on, step by step, and never looks at whether it shall stop.
 fn creep(id: u32) {
     loop {
-        calls::call(Call::Progress as u64, [u64::from(id), 1, 1, 2]);
+        barellama_el0::progress(id, Phase::Prefill, 1, 2);
         for _ in 0..1_000_000 {
             core::hint::spin_loop();
         }
@@ -152,13 +152,13 @@ fn creep(id: u32) {
 fn flood_log() {
     let line = [b'x'; 512];
     loop {
-        calls::call(Call::Log as u64, [1, line.as_ptr() as u64, line.len() as u64, 0]);
+        barellama_el0::log(1, &line);
     }
 }
 
 fn flood_emit(id: u32) {
     loop {
-        calls::emit(id, barellama_abi::syscall::EmitKind::Text, b"spam ");
+        barellama_el0::emit(id, barellama_abi::syscall::EmitKind::Text, b"spam ");
     }
 }
 

@@ -6,37 +6,45 @@
 #![no_main]
 
 mod attack;
-mod calls;
 mod instructions;
 mod preparation;
 mod race;
-mod start;
 mod state;
 mod team;
 
 use barellama_abi::outcome::{Outcome, StopReason};
 use barellama_abi::request::{RecordKind, Request};
-use barellama_abi::syscall::{Call, EmitKind};
+use barellama_abi::syscall::{Call, EmitKind, WAIT_BLOCK};
 
 use crate::attack::Seen;
-use crate::state::Text;
+use crate::state::{State, Text};
 
 const CORES: usize = 4;
+
+barellama_el0::entry!(enter);
+
+/// Every core comes here with its number.
+extern "C" fn enter(core: usize) -> ! {
+    team::note_state(core, State::read());
+    if core == 0 { serve() } else { team::follow(core) }
+}
 
 /// Core 0: seals the model, then serves requests for ever.
 fn serve() -> ! {
     preparation::begin();
-    if !calls::boot_info().model_is_sealed {
-        calls::seal(16);
+    if !barellama_el0::boot_info().model_is_sealed {
+        preparation::seal();
     }
     loop {
-        let bytes = calls::wait_for_work();
+        let Ok((slot, length)) = barellama_el0::wait_for_work(WAIT_BLOCK) else { continue };
+        // SAFETY: the kernel gave the slot; the request is finished at the end of this round.
+        let bytes = unsafe { barellama_el0::request(slot, length) };
         let Some(request) = Request::parse(bytes) else { continue };
         let id = request.header().id;
         let message = request.records().filter(|record| record.kind == RecordKind::User).last();
         let text = message.and_then(|record| core::str::from_utf8(record.bytes).ok()).unwrap_or("");
         let outcome = answer(id, text);
-        calls::finish(id, &outcome);
+        barellama_el0::finish(id, &outcome);
     }
 }
 
@@ -44,8 +52,8 @@ fn answer(id: u32, text: &str) -> Outcome {
     match text.strip_prefix("attack ") {
         Some(line) => return make_attack(id, line),
         None => {
-            calls::emit(id, EmitKind::Text, b"fine: ");
-            calls::emit(id, EmitKind::Text, text.as_bytes());
+            barellama_el0::emit(id, EmitKind::Text, b"fine: ");
+            barellama_el0::emit(id, EmitKind::Text, text.as_bytes());
         }
     }
     Outcome { generated_tokens: 1, ..Outcome::default() }
@@ -57,21 +65,21 @@ fn make_attack(id: u32, line: &str) -> Outcome {
     match attack {
         "race" => {
             team::start_on(1, "rewrite", id);
-            calls::emit(id, EmitKind::Text, race::emit(id).bytes());
+            barellama_el0::emit(id, EmitKind::Text, race::emit(id).bytes());
         }
         "escape" => emit_escapes(id),
         "absurd outcome" => return ABSURD,
         "unknown outcome" => finish_badly(id),
         "finish twice" => {
-            calls::finish(id, &Outcome::default());
-            calls::emit(id, EmitKind::Text, b"after the end");
+            barellama_el0::finish(id, &Outcome::default());
+            barellama_el0::emit(id, EmitKind::Text, b"after the end");
         }
         "states" => {
             for core in 0..CORES {
-                calls::emit(id, EmitKind::Text, Text::of(format_args!("{} ", team::state(core))).bytes());
+                barellama_el0::emit(id, EmitKind::Text, Text::of(format_args!("{} ", team::state(core))).bytes());
             }
         }
-        "cost" => calls::emit(id, EmitKind::Text, cost().bytes()),
+        "cost" => barellama_el0::emit(id, EmitKind::Text, cost().bytes()),
         _ if attack.starts_with("everywhere ") => {
             let each = attack.strip_prefix("everywhere ").unwrap_or("");
             (1..CORES).for_each(|core| team::start_on(core, each, id));
@@ -80,7 +88,7 @@ fn make_attack(id: u32, line: &str) -> Outcome {
         _ if attack.starts_with("start ") => preparation::fault_at_start(attack.strip_prefix("start ").unwrap_or("")),
         _ if attack.starts_with("leave ") => {
             team::start_on(core, attack.strip_prefix("leave ").unwrap_or(""), id);
-            calls::emit(id, EmitKind::Text, b"left");
+            barellama_el0::emit(id, EmitKind::Text, b"left");
         }
         _ => {
             let text = match team::run_on(core, attack, id) {
@@ -89,7 +97,7 @@ fn make_attack(id: u32, line: &str) -> Outcome {
                 Seen::Refused(error) => Text::of(format_args!("refused {error:?}")),
                 Seen::Unknown => Text::of(format_args!("no such attack")),
             };
-            calls::emit(id, EmitKind::Text, text.bytes());
+            barellama_el0::emit(id, EmitKind::Text, text.bytes());
         }
     }
     Outcome { generated_tokens: 1, ..Outcome::default() }
@@ -115,7 +123,7 @@ const ABSURD: Outcome = Outcome {
 /// What a terminal would act on, as every kind of output.
 fn emit_escapes(id: u32) {
     for kind in [EmitKind::Text, EmitKind::Json, EmitKind::Report, EmitKind::Error] {
-        calls::emit(id, kind, b"\x1B]52;c;c3RvbGVu\x07\x1B[2J\x00\x08\xC2\x9B2Jend\r\n");
+        barellama_el0::emit(id, kind, b"\x1B]52;c;c3RvbGVu\x07\x1B[2J\x00\x08\xC2\x9B2Jend\r\n");
     }
 }
 
@@ -124,9 +132,9 @@ fn finish_badly(id: u32) {
     let mut bytes = Outcome::default().to_bytes();
     bytes[0] = 0xEE;
     for address in [bytes.as_ptr() as u64, u64::MAX - 8, 0xFFFF_FF80_0020_0000] {
-        let (result, _) = calls::call(Call::Finish as u64, [u64::from(id), address, 0, 0]);
+        let (result, _) = barellama_el0::call(Call::Finish as u64, [u64::from(id), address, 0, 0]);
         let error = barellama_abi::syscall::CallError::from_register(result);
-        calls::emit(id, EmitKind::Text, Text::of(format_args!("{error:?} ")).bytes());
+        barellama_el0::emit(id, EmitKind::Text, Text::of(format_args!("{error:?} ")).bytes());
     }
 }
 
@@ -134,7 +142,7 @@ fn finish_badly(id: u32) {
 fn cost() -> Text {
     const CALLS: u64 = 1000;
     const ROUNDS: u64 = 400_000_000;
-    let clock = || calls::call(Call::Clock as u64, [0; 4]).0;
+    let clock = || barellama_el0::clock().0;
     let began = clock();
     for _ in 1..CALLS {
         clock();

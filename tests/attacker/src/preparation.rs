@@ -6,9 +6,9 @@
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use barellama_abi::layout::{ARENA_BASE, ARRIVED_ADDRESS, ARRIVED_ALL, MODEL_BASE};
-use barellama_abi::syscall::Call;
+use barellama_abi::syscall::Phase;
 
-use crate::{attack, calls};
+use crate::attack;
 
 /// Behind the GGUF magic and version.
 const MARK_ADDRESS: u64 = MODEL_BASE + 8;
@@ -25,6 +25,11 @@ fn word(address: u64) -> &'static AtomicU64 {
     unsafe { &*(address as *const AtomicU64) }
 }
 
+/// Asks the kernel to seal the model, with a descriptor of any length. What it says does not matter here.
+pub fn seal() {
+    let _ = barellama_el0::seal(16);
+}
+
 /// Seals the model before it is there, which must be refused, and waits for it; faults in between if that was asked for.
 fn wait_for_file() {
     // SAFETY: an aligned word of the shared pages, which stay mapped.
@@ -34,11 +39,11 @@ fn wait_for_file() {
         if seen == ARRIVED_ALL {
             break;
         }
-        calls::seal(16);
+        seal();
         if seen > 0 && word(MARK_ADDRESS).load(Ordering::Relaxed) == EARLY {
             fault_once();
         }
-        calls::park(arrived, seen);
+        barellama_el0::park(arrived, seen);
     }
 }
 
@@ -50,7 +55,7 @@ fn fault_once() {
 
 /// Does what was asked for, if anything.
 pub fn begin() {
-    if !calls::boot_info().model_is_sealed {
+    if !barellama_el0::boot_info().model_is_sealed {
         wait_for_file();
     }
     let faults = word(FAULTS_TO_COME).load(Ordering::Relaxed);
@@ -62,7 +67,7 @@ pub fn begin() {
         FAULT => attack::give_up(),
         ONCE => fault_once(),
         LOOP => loop {
-            calls::call(Call::Progress as u64, [0, 0, 1, 2]);
+            barellama_el0::progress(0, Phase::Prepare, 1, 2);
         },
         _ => {}
     }

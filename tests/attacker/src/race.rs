@@ -4,7 +4,6 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use barellama_abi::syscall::{Call, CallError, EmitKind};
 
-use crate::calls;
 use crate::state::Text;
 
 const WORDS: usize = 8;
@@ -29,7 +28,7 @@ pub fn emit(id: u32) -> Text {
     let (mut taken, mut refused, mut other) = (0, 0, 0);
     for _ in 0..ROUNDS {
         let arguments = [u64::from(id), EmitKind::Json as u64, TEXT.as_ptr() as u64, size_of_val(&TEXT) as u64];
-        let (result, _) = calls::call(Call::Emit as u64, arguments);
+        let (result, _) = barellama_el0::call(Call::Emit as u64, arguments);
         match CallError::from_register(result) {
             None => taken += 1,
             Some(CallError::BadArgument) => refused += 1,

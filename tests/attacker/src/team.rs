@@ -4,7 +4,6 @@ use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::attack::{self, Request, Seen};
-use crate::calls;
 use crate::state::State;
 
 const CORES_MAX: usize = 4;
@@ -43,7 +42,7 @@ pub fn start_on(core: usize, line: &str, id: u32) {
     bytes[..*length].copy_from_slice(&line.as_bytes()[..*length]);
     order.id.store(id, Ordering::Relaxed);
     order.word.store(ORDERED, Ordering::Release);
-    calls::wake(1 << core);
+    barellama_el0::wake(1 << core);
 }
 
 /// Makes a core attack, and waits until it came back from that.
@@ -54,7 +53,7 @@ pub fn run_on(core: usize, line: &str, id: u32) -> Seen {
     start_on(core, line, id);
     let order = &ORDERS[core % CORES_MAX];
     while order.word.load(Ordering::Acquire) != IDLE {
-        calls::park(&order.word, ORDERED);
+        barellama_el0::park(&order.word, ORDERED);
     }
     // SAFETY: the word is IDLE: the other core is done with it.
     unsafe { *order.seen.get() }
@@ -77,7 +76,7 @@ pub fn follow(core: usize) -> ! {
     let order = &ORDERS[core % CORES_MAX];
     loop {
         if order.word.load(Ordering::Acquire) == IDLE {
-            calls::park(&order.word, IDLE);
+            barellama_el0::park(&order.word, IDLE);
             continue;
         }
         // SAFETY: the word is ORDERED: core 0 waits.
@@ -87,6 +86,6 @@ pub fn follow(core: usize) -> ! {
         // SAFETY: as above.
         unsafe { *order.seen.get() = seen };
         order.word.store(IDLE, Ordering::Release);
-        calls::wake(1);
+        barellama_el0::wake(1);
     }
 }

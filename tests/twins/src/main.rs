@@ -5,52 +5,66 @@
 #![no_main]
 
 mod attention;
-mod calls;
 mod compare;
 mod halves;
 mod random;
 mod search;
 
 use core::alloc::{GlobalAlloc, Layout};
-use core::arch::{asm, global_asm};
-use core::fmt::Write;
+use core::arch::asm;
+use core::fmt::{self, Write};
+use core::sync::atomic::AtomicU32;
 
 use barellama_abi::outcome::Outcome;
 use barellama_abi::request::{RecordKind, Request};
+use barellama_abi::syscall::{EmitKind, WAIT_BLOCK};
 use barellama_engine::kernels::{GroupFormat, Interleaving, WeightFormat};
 
 use crate::attention::Tables;
-use crate::calls::Answer;
 use crate::compare::{Buffers, Difference};
 
-global_asm!(
-    ".pushsection .text._start, \"ax\"",
-    ".global _start",
-    ".type _start, %function",
-    "_start:",
-    "    b   {enter}",
-    ".size _start, . - _start",
-    ".popsection",
-    enter = sym enter,
-);
+barellama_el0::entry!(enter);
 
 /// Every core comes here with its number; all but core 0 have nothing to do.
 extern "C" fn enter(core: usize) -> ! {
     if core != 0 {
-        calls::sleep_for_ever();
+        sleep_for_ever();
     }
-    if !calls::boot_info().model_is_sealed {
-        calls::seal(16);
+    if !barellama_el0::boot_info().model_is_sealed {
+        // The length does not matter; after a refusal no request comes.
+        let _ = barellama_el0::seal(16);
     }
     // SAFETY: core 0 comes here once, and nothing else names the buffers.
     let Everything { buffers, tables } = unsafe { &mut *EVERYTHING.0.get() };
     loop {
-        let Some(request) = Request::parse(calls::wait_for_work()) else { continue };
+        let Ok((slot, length)) = barellama_el0::wait_for_work(WAIT_BLOCK) else { continue };
+        // SAFETY: the kernel gave the slot; the request is finished at the end of this round.
+        let Some(request) = Request::parse(unsafe { barellama_el0::request(slot, length) }) else { continue };
         let id = request.header().id;
         let message = request.records().filter(|record| record.kind == RecordKind::User).last();
         let name = message.and_then(|record| core::str::from_utf8(record.bytes).ok()).unwrap_or("");
         answer(buffers, tables, &mut Answer { id }, name);
-        calls::finish(id, &Outcome { generated_tokens: 1, ..Outcome::default() });
+        barellama_el0::finish(id, &Outcome { generated_tokens: 1, ..Outcome::default() });
+    }
+}
+
+/// The text of the answer to a request.
+struct Answer {
+    id: u32,
+}
+
+impl fmt::Write for Answer {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        barellama_el0::emit(self.id, EmitKind::Text, text.as_bytes());
+        Ok(())
+    }
+}
+
+/// Parks on a word that never changes.
+fn sleep_for_ever() -> ! {
+    static NEVER: AtomicU32 = AtomicU32::new(0);
+    loop {
+        barellama_el0::park(&NEVER, 0);
     }
 }
 
@@ -90,7 +104,7 @@ fn answer(buffers: &mut Buffers, tables: &mut Tables, answer: &mut Answer, name:
 
 /// Compares the kernels of a format in every order that this processor has the instructions for: how many orders and outputs.
 fn compare(buffers: &mut Buffers, weights: WeightFormat) -> Result<(usize, usize), Difference> {
-    let best = Interleaving::for_processor(calls::boot_info().id_aa64isar0_el1);
+    let best = Interleaving::for_processor(barellama_el0::boot_info().id_aa64isar0_el1);
     let orders = if best == Interleaving::Quads { &Interleaving::ALL[..] } else { &[Interleaving::Rows] };
     let mut same = 0;
     for &order in orders {

@@ -25,11 +25,10 @@ use crate::memory::Memory;
 /// All cores. The kernel starts the engine with zeroed and restored data, so this is fresh after every restart.
 static TEAM: Team = Team::new(barellama_abi::layout::CORES_MAX);
 
-/// Entry of every core: `core` is its index, the stack pointer is set.
-// SAFETY: `_start` is the name of the entry point in the linker script; nothing else defines it.
-#[unsafe(no_mangle)]
-#[unsafe(link_section = ".text._start")]
-extern "C" fn _start(core: usize) -> ! {
+barellama_el0::entry!(enter);
+
+/// Every core comes here with its index.
+extern "C" fn enter(core: usize) -> ! {
     if core == 0 {
         run_model();
     } else {

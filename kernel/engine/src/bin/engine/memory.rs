@@ -5,9 +5,7 @@ use core::slice;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use barellama_abi::boot_info::BootInfo;
-use barellama_abi::layout::{
-    ARENA_BASE, ARRIVED_ADDRESS, ARRIVED_ALL, BOOT_INFO_ADDRESS, DESCRIPTOR_BYTES, MODEL_BASE, PAGE_BYTES,
-};
+use barellama_abi::layout::{ARENA_BASE, ARRIVED_ADDRESS, ARRIVED_ALL, DESCRIPTOR_BYTES, MODEL_BASE, PAGE_BYTES};
 use barellama_engine::interleave::ArrivingFile;
 use barellama_engine::kernel_calls::Kernel;
 
@@ -21,9 +19,7 @@ pub struct Memory {
 impl Memory {
     /// Reads what the kernel says about the memory. Called once, on core 0.
     pub fn take() -> Self {
-        // SAFETY: the kernel wrote the encoded boot information to this mapped page before the engine's first instruction.
-        let bytes = unsafe { &*(BOOT_INFO_ADDRESS as *const [u8; BootInfo::BYTES]) };
-        Self { boot: BootInfo::from_bytes(bytes) }
+        Self { boot: barellama_el0::boot_info() }
     }
 
     /// What the kernel says.

@@ -6,8 +6,6 @@ use core::panic::PanicInfo;
 
 use barellama_abi::syscall::LOG_BYTES_MAX;
 
-use crate::calls;
-
 /// A line on the stack: a panic must not need the heap.
 struct Line {
     bytes: [u8; LOG_BYTES_MAX as usize],
@@ -29,7 +27,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     let mut line = Line { bytes: [0; LOG_BYTES_MAX as usize], length: 0 };
     // Writing to the line cannot fail; what does not fit is cut off.
     let _ = write!(line, "engine: {info}");
-    calls::log(1, &line.bytes[..line.length]);
+    barellama_el0::log(1, &line.bytes[..line.length]);
     loop {
         // SAFETY: the breakpoint ends the engine; the kernel never comes back here.
         unsafe { asm!("brk #1", options(nomem, nostack)) };
