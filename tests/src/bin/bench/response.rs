@@ -22,12 +22,14 @@ use crate::row::row;
 
 /// A key, and it is taken back: the row stays as it is.
 const KEYS: &str = "x\x7f";
+/// Keys, one by one, while a prompt is read, and as many while an answer is generated. The one that takes it back is not timed.
+const KEYS_TYPED: usize = 5000;
+/// On one core many are typed at once; what arrives together is timed once.
 const KEYS_IN_BURST: usize = 64;
-/// Bursts while a prompt is read, and as many while an answer is generated. What arrives together is timed once.
-const KEY_BURSTS: usize = 1000;
+const KEY_BURSTS: usize = 100;
 /// Pings while a prompt is read, and as many while an answer is generated.
 const PINGS: usize = 5000;
-/// A prompt that takes longer to read than the bursts of keys.
+/// A prompt that takes longer to read than the keys.
 const SENTENCE: &str = "All work and no play makes Jack a dull boy. ";
 const SENTENCES: usize = 60;
 /// The same for pings.
@@ -50,16 +52,15 @@ fn busy_machine() -> Machine {
     machine
 }
 
-/// Echoes while the model reads a long prompt and while it generates, on all cores.
+/// Echoes of keys, each typed when the one before was shown, while the model reads a long prompt and while it generates, on all cores.
 fn keys() -> Outcome {
     let mut machine = busy_machine();
-    let burst = KEYS.repeat(KEYS_IN_BURST);
     for (tokens, prompt) in [(1, SENTENCE.repeat(SENTENCES)), (4000, "Once upon a time".to_owned())] {
         machine.ask(&format!("/set max_tokens {tokens}"));
         machine.send(format!("/raw {prompt}\r"));
         machine.expect("\r\n", SHORT);
-        for _ in 0..KEY_BURSTS {
-            machine.send(&burst);
+        for _ in 0..KEYS_TYPED {
+            machine.send(KEYS);
             machine.expect("(next)", LONG);
         }
         if machine.transcript().matches("stop=").count() > usize::from(tokens > 1) {
@@ -91,7 +92,7 @@ fn type_on_one_core(machine: &mut Machine) -> String {
     machine.send("/raw Once upon a time\r");
     machine.expect("\r\n", SHORT);
     let burst = KEYS.repeat(KEYS_IN_BURST);
-    for _ in 0..KEY_BURSTS / 10 {
+    for _ in 0..KEY_BURSTS {
         machine.send(&burst);
         machine.expect("x", LONG);
     }
