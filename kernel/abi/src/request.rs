@@ -116,9 +116,15 @@ pub struct Sampling {
     pub seed: u64,
 }
 
+impl Sampling {
+    /// Greedy choice without a penalty; what else there is counts as soon as a temperature is set.
+    pub const DEFAULT: Self =
+        Self { temperature: 0.0, top_k: 40, top_p: 0.95, min_p: 0.05, repeat_penalty: 1.0, repeat_last: 64, seed: 1 };
+}
+
 impl Default for Sampling {
     fn default() -> Self {
-        Self { temperature: 0.0, top_k: 40, top_p: 0.95, min_p: 0.05, repeat_penalty: 1.0, repeat_last: 64, seed: 1 }
+        Self::DEFAULT
     }
 }
 

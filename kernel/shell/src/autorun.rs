@@ -1,6 +1,6 @@
 //! Prompts from a file, answers as JSON lines.
 
-use crate::json::JsonString;
+use crate::json::{JsonString, write_outcome};
 use barellama_abi::outcome::Outcome;
 use core::fmt::{self, Write};
 
@@ -42,29 +42,8 @@ pub struct Answer<'a> {
 /// # Errors
 /// Those of `out`.
 pub fn write_answer(answer: &Answer<'_>, out: &mut dyn Write) -> fmt::Result {
-    let outcome = answer.outcome;
-    write!(
-        out,
-        "{{\"prompt\":{},\"text\":{},\"stop\":\"{}\",\"prompt_tokens\":{},\"reused_tokens\":{},\"generated_tokens\":{},\
-         \"context_used_tokens\":{},\"context_tokens\":{},\"prompt_ns\":{},\"decode_ns\":{},\
-         \"decode_passes\":{},\"drafted_tokens\":{},\"accepted_tokens\":{},\"decode_bytes\":{},\
-         \"decode_instructions\":{}",
-        JsonString(answer.prompt),
-        JsonString(answer.text),
-        outcome.stop_reason.name(),
-        outcome.prompt_tokens,
-        outcome.reused_tokens,
-        outcome.generated_tokens,
-        outcome.context_used_tokens,
-        outcome.context_tokens,
-        outcome.prompt_ns,
-        outcome.decode_ns,
-        outcome.decode_passes,
-        outcome.drafted_tokens,
-        outcome.accepted_tokens,
-        outcome.decode_bytes,
-        outcome.decode_instructions,
-    )?;
+    write!(out, "{{\"prompt\":{},\"text\":{},", JsonString(answer.prompt), JsonString(answer.text))?;
+    write_outcome(answer.outcome, out)?;
     if let Some(error) = answer.error {
         write!(out, ",\"error\":{}", JsonString(error))?;
     }

@@ -225,7 +225,7 @@ mod tests {
                     system = \"Be # kind.\\n\"  # ok\r\nstop = a#b\r\nautorun = prompts.txt";
         let (settings, problems) = applied(file.as_bytes());
         assert_eq!(problems, Vec::<String>::new());
-        assert_eq!((settings.model.as_str(), settings.temperature), ("tiny.gguf", 0.5));
+        assert_eq!((settings.model.as_str(), settings.sampling.temperature), ("tiny.gguf", 0.5));
         assert_eq!((settings.system.as_str(), settings.stop[0].as_str()), ("Be # kind.\n", "a#b"));
         assert_eq!(settings.autorun, "prompts.txt");
     }
@@ -248,7 +248,7 @@ mod tests {
                 "barellama.txt line 9: : there is no such setting; /set lists them",
             ]
         );
-        assert_eq!(settings.seed, 3);
+        assert_eq!(settings.sampling.seed, 3);
     }
 
     #[test]
@@ -262,7 +262,7 @@ mod tests {
         let (settings, problems) = applied(&[b"GGUF noise\n".repeat(500), b"seed = 8\n".to_vec()].concat());
         assert_eq!(problems.len(), 17);
         assert_eq!(problems[16], "barellama.txt line 17: this and other lines, 484 in all, cannot be used either");
-        assert_eq!(settings.seed, 8);
+        assert_eq!(settings.sampling.seed, 8);
     }
 
     #[test]
@@ -281,7 +281,7 @@ mod tests {
         file.resize(BYTES_MAX - 4, b'#');
         file.extend_from_slice(b"\nseed = 9\n");
         let (settings, problems) = applied(&file);
-        assert_eq!(settings.seed, 7);
+        assert_eq!(settings.sampling.seed, 7);
         assert_eq!(problems.len(), 1);
         assert!(problems[0].contains("longer than 16384 bytes"));
     }

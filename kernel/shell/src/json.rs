@@ -3,7 +3,8 @@
 //! A JSON reader allocates as it reads. [`check_bounds`] walks the text once without allocating, so that a hostile line is
 //! refused before it can use up the kernel's heap.
 
-use core::fmt;
+use barellama_abi::outcome::Outcome;
+use core::fmt::{self, Write};
 
 /// What a JSON text may have at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +119,33 @@ fn write_escaped(formatter: &mut fmt::Formatter<'_>, character: char) -> fmt::Re
         '\t' => formatter.write_str("\\t"),
         other => write!(formatter, "\\u{:04x}", u32::from(other)),
     }
+}
+
+/// Writes the members that tell how a request ended, without the braces around them.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_outcome(outcome: &Outcome, out: &mut dyn Write) -> fmt::Result {
+    write!(
+        out,
+        "\"stop\":\"{}\",\"prompt_tokens\":{},\"reused_tokens\":{},\"generated_tokens\":{},\
+         \"context_used_tokens\":{},\"context_tokens\":{},\"prompt_ns\":{},\"decode_ns\":{},\
+         \"decode_passes\":{},\"drafted_tokens\":{},\"accepted_tokens\":{},\"decode_bytes\":{},\
+         \"decode_instructions\":{}",
+        outcome.stop_reason.name(),
+        outcome.prompt_tokens,
+        outcome.reused_tokens,
+        outcome.generated_tokens,
+        outcome.context_used_tokens,
+        outcome.context_tokens,
+        outcome.prompt_ns,
+        outcome.decode_ns,
+        outcome.decode_passes,
+        outcome.drafted_tokens,
+        outcome.accepted_tokens,
+        outcome.decode_bytes,
+        outcome.decode_instructions,
+    )
 }
 
 #[cfg(test)]

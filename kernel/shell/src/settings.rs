@@ -44,20 +44,8 @@ pub enum Source {
 /// All settings, with about 20 KiB of text: keep it in a static. [`Settings::new`] has the defaults.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// 0: greedy.
-    pub temperature: f32,
-    /// Keep so many candidates; 0: all.
-    pub top_k: u32,
-    /// Keep candidates up to this sum of probabilities; 1: all.
-    pub top_p: f32,
-    /// Keep candidates with this share of the best one's probability; 0: all.
-    pub min_p: f32,
-    /// Penalty for repeated tokens; 1: none.
-    pub repeat_penalty: f32,
-    /// How many tokens the penalty looks back.
-    pub repeat_last: u32,
-    /// Seed of the random choices.
-    pub seed: u64,
+    /// How the next token is chosen.
+    pub sampling: Sampling,
     /// Most tokens of an answer; 0: as many as the context holds.
     pub max_tokens: u32,
     /// Texts that end an answer.
@@ -103,13 +91,7 @@ impl Settings {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            temperature: 0.0,
-            top_k: 40,
-            top_p: 0.95,
-            min_p: 0.05,
-            repeat_penalty: 1.0,
-            repeat_last: 64,
-            seed: 1,
+            sampling: Sampling::DEFAULT,
             max_tokens: 512,
             stop: Vec::new(),
             system: String::new(),
@@ -145,13 +127,13 @@ impl Settings {
 
     fn store(&mut self, info: &'static SettingInfo, value: &str) -> Result<(), SettingError> {
         match info.key {
-            Key::Temperature => self.temperature = value::decimal(info, value)?,
-            Key::TopK => self.top_k = value::integer(info, value)?,
-            Key::TopP => self.top_p = value::decimal(info, value)?,
-            Key::MinP => self.min_p = value::decimal(info, value)?,
-            Key::RepeatPenalty => self.repeat_penalty = value::decimal(info, value)?,
-            Key::RepeatLast => self.repeat_last = value::integer(info, value)?,
-            Key::Seed => self.seed = value::integer(info, value)?,
+            Key::Temperature => self.sampling.temperature = value::decimal(info, value)?,
+            Key::TopK => self.sampling.top_k = value::integer(info, value)?,
+            Key::TopP => self.sampling.top_p = value::decimal(info, value)?,
+            Key::MinP => self.sampling.min_p = value::decimal(info, value)?,
+            Key::RepeatPenalty => self.sampling.repeat_penalty = value::decimal(info, value)?,
+            Key::RepeatLast => self.sampling.repeat_last = value::integer(info, value)?,
+            Key::Seed => self.sampling.seed = value::integer(info, value)?,
             Key::MaxTokens => self.max_tokens = value::integer(info, value)?,
             Key::Stop => self.stop = value::stop_strings(info, value)?,
             Key::System => value::text(info, value, &mut self.system)?,
@@ -188,13 +170,13 @@ impl Settings {
 
     pub(crate) fn write(&self, info: &SettingInfo, out: &mut dyn Write) -> fmt::Result {
         match info.key {
-            Key::Temperature => write!(out, "{}", self.temperature),
-            Key::TopK => write!(out, "{}", self.top_k),
-            Key::TopP => write!(out, "{}", self.top_p),
-            Key::MinP => write!(out, "{}", self.min_p),
-            Key::RepeatPenalty => write!(out, "{}", self.repeat_penalty),
-            Key::RepeatLast => write!(out, "{}", self.repeat_last),
-            Key::Seed => write!(out, "{}", self.seed),
+            Key::Temperature => write!(out, "{}", self.sampling.temperature),
+            Key::TopK => write!(out, "{}", self.sampling.top_k),
+            Key::TopP => write!(out, "{}", self.sampling.top_p),
+            Key::MinP => write!(out, "{}", self.sampling.min_p),
+            Key::RepeatPenalty => write!(out, "{}", self.sampling.repeat_penalty),
+            Key::RepeatLast => write!(out, "{}", self.sampling.repeat_last),
+            Key::Seed => write!(out, "{}", self.sampling.seed),
             Key::MaxTokens => write!(out, "{}", self.max_tokens),
             Key::Stop => value::write_stop_strings(&self.stop, out),
             Key::System => value::write_text(&self.system, out),
@@ -223,15 +205,7 @@ impl Settings {
             cores: self.cores,
             chunk_tokens: self.chunk,
             speculation: self.speculation,
-            sampling: Sampling {
-                temperature: self.temperature,
-                top_k: self.top_k,
-                top_p: self.top_p,
-                min_p: self.min_p,
-                repeat_penalty: self.repeat_penalty,
-                repeat_last: self.repeat_last,
-                seed: self.seed,
-            },
+            sampling: self.sampling,
             ..RequestHeader::default()
         }
     }

@@ -23,7 +23,7 @@ fn shown(settings: &Settings, key: &str) -> Text {
 #[test]
 fn the_default_is_deterministic() {
     let settings = Settings::new();
-    assert_eq!((settings.temperature, settings.repeat_penalty), (0.0, 1.0));
+    assert_eq!((settings.sampling.temperature, settings.sampling.repeat_penalty), (0.0, 1.0));
     assert_eq!(settings.request_header(1, RequestKind::Generate).sampling, Sampling::default());
 }
 
@@ -33,7 +33,7 @@ fn numbers_are_range_checked_and_errors_tell_the_range() {
     set(&mut settings, "temperature", "0.7").unwrap();
     set(&mut settings, "seed", "18446744073709551615").unwrap();
     set(&mut settings, "cores", "4").unwrap();
-    assert_eq!((settings.temperature, settings.seed, settings.cores), (0.7, u64::MAX, 4));
+    assert_eq!((settings.sampling.temperature, settings.sampling.seed, settings.cores), (0.7, u64::MAX, 4));
     assert_eq!(error("temperature", "5.1"), "temperature must be 0 to 5");
     assert_eq!(error("temperature", "-0.1"), "temperature must be 0 to 5");
     assert_eq!(error("temperature", "NaN"), "temperature must be 0 to 5");
