@@ -176,7 +176,7 @@ impl Kernel {
             // Taken for the time of the command, so that the command may use the console.
             let Some(line) = self.console.line.take() else { return };
             line.set(self.console.editor.line());
-            let is_busy = self.begin_plain_mode(line.text()) || self.carry_out(line.text());
+            let is_busy = self.begin_by_message(line.text()) || self.carry_out(line.text());
             self.console.line = Some(line);
             if is_busy {
                 return;

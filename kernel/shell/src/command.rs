@@ -61,6 +61,10 @@ pub enum Command<'a> {
     Reset,
     /// The log.
     Log,
+    /// Messages of MCP on the line instead of text.
+    Mcp,
+    /// Text on the line, as it is.
+    Console,
     /// Reset the board.
     Reboot,
     /// Restart the engine with the model in memory.
@@ -127,7 +131,7 @@ const fn info(name: &'static str, arguments: &'static str, meaning: &'static str
 }
 
 /// Every command, in the order of the help.
-pub const COMMANDS: [CommandInfo; 19] = [
+pub const COMMANDS: [CommandInfo; 21] = [
     info("help", "", "this list"),
     info("status", "", "model, engine, speed, temperature, faults"),
     info("mem", "[verify]", "memory map; verify: whether anything changed"),
@@ -140,6 +144,8 @@ pub const COMMANDS: [CommandInfo; 19] = [
     info("selftest", "[traps]", "what is seen of the board, and what fails on it"),
     info("bench", "[PROMPT [GEN]]", "time of a token, with clock and temperature"),
     info("log", "", "what was logged since the start"),
+    info("mcp", "", "JSON messages (MCP) instead of text"),
+    info("console", "", "text again, after /mcp"),
     info("restart", "", "restart the engine, the model stays in memory"),
     info("reboot", "", "reset the board"),
     info("raw", "TEXT", "continue TEXT without a chat template"),

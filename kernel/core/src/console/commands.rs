@@ -44,6 +44,13 @@ impl Kernel {
             Command::Load(name) => return self.load(name),
             Command::Reset => return self.reset_conversation(),
             Command::Log => self.print_log(),
+            Command::Mcp => {
+                self.begin_plain_mode();
+                return true;
+            }
+            Command::Console => {
+                self.print(|out| out.write_str("This is the console; /mcp changes to JSON messages.\r\n"));
+            }
             Command::Reboot => self.reboot(),
             Command::Restart => self.restart_by_hand(),
             Command::Settings => self.print_settings(),

@@ -1,9 +1,7 @@
 //! Received bytes by the mode of the line, and clients that come and go.
 
 use barellama_arch::timer;
-use barellama_mcp::wire::{
-    FRAME_BYTES_MAX, Line, Mode, Received, detect_plain_start, is_console_command, is_plain_command,
-};
+use barellama_mcp::wire::{FRAME_BYTES_MAX, Line, Mode, Received, detect_plain_start, is_console_command};
 use heapless::Vec;
 
 use crate::kernel_loop::Kernel;
@@ -67,17 +65,19 @@ impl Kernel {
     }
 
     /// Takes a line typed on the console if it starts plain mode. Returns whether it did.
-    pub fn begin_plain_mode(&mut self, line: &str) -> bool {
+    pub fn begin_by_message(&mut self, line: &str) -> bool {
         let bytes = line.as_bytes();
-        let is_message = detect_plain_start(bytes);
-        if !is_message && !is_plain_command(bytes) {
+        if !detect_plain_start(bytes) {
             return false;
         }
-        self.begin_session(Mode::Plain);
-        if is_message {
-            self.mcp.server.receive_line(bytes, timer::now_ns(), &mut self.mcp.outbox);
-        }
+        self.begin_plain_mode();
+        self.mcp.server.receive_line(bytes, timer::now_ns(), &mut self.mcp.outbox);
         true
+    }
+
+    /// Messages instead of text from now on.
+    pub fn begin_plain_mode(&mut self) {
+        self.begin_session(Mode::Plain);
     }
 
     /// The line was held low: back to the console.

@@ -51,6 +51,6 @@ pub use frame::{FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX};
 pub use line::{Line, LineAssembler};
 pub use link::Link;
 pub use log_lines::{log_frames, log_request};
-pub use mode::{Mode, detect_plain_start, is_console_command, is_plain_command};
+pub use mode::{Mode, detect_plain_start, is_console_command};
 pub use protocol::{LinkCounts, Received, Role};
 pub use transmit::{Timing, WINDOW_FRAMES};

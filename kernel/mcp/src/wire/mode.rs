@@ -21,12 +21,6 @@ pub fn detect_plain_start(line: &[u8]) -> bool {
     line.first() == Some(&b'{') && message::is_opening_request(line)
 }
 
-/// Whether a line typed on the console is the command that starts plain mode.
-#[must_use]
-pub fn is_plain_command(line: &[u8]) -> bool {
-    line.trim_ascii() == b"/mcp"
-}
-
 /// Whether a line in plain mode is the command that goes back to the console.
 #[must_use]
 pub fn is_console_command(line: &[u8]) -> bool {
@@ -62,7 +56,6 @@ mod tests {
 
     #[test]
     fn commands_may_have_blanks_around() {
-        assert!(is_plain_command(b"/mcp ") && !is_plain_command(b"/mcpx"));
         assert!(is_console_command(b"/console\r") && !is_console_command(b"console"));
     }
 }

@@ -146,6 +146,8 @@ fn parse_plain<'a>(command: &'static CommandInfo, argument: &str) -> Result<Comm
         "models" => Command::Models,
         "reset" => Command::Reset,
         "log" => Command::Log,
+        "mcp" => Command::Mcp,
+        "console" => Command::Console,
         "restart" => Command::Restart,
         "reboot" => Command::Reboot,
         _ => Command::Help,
@@ -290,12 +292,15 @@ mod tests {
             ("/models", Command::Models),
             ("/reset", Command::Reset),
             ("/log", Command::Log),
+            ("/mcp ", Command::Mcp),
+            ("/console", Command::Console),
             ("/restart", Command::Restart),
             ("/reboot", Command::Reboot),
         ] {
             assert_eq!(parse(line).unwrap(), command);
         }
         assert_eq!(error("/reboot now"), "/reboot takes no argument.");
+        assert_eq!(error("/mcp now"), "/mcp takes no argument.");
     }
 
     #[test]
