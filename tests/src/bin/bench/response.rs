@@ -169,13 +169,16 @@ fn ping(machine: &mut Machine) -> Outcome {
     Ok(())
 }
 
-/// Sends a tool call. Its number comes first in the prompt, so that no prefix is reused.
+/// Sends a tool call, and waits until it was read: a long message is read for a millisecond, and a ping behind it would wait for that. Its
+/// number comes first in the prompt, so that no prefix is reused.
 fn call(machine: &mut Machine, number: usize, tokens: u32, text: &str) {
     let arguments = format!(r#"{{"prompt":"{number}. {text}","max_tokens":{tokens}}}"#);
     let params = format!(r#"{{"name":"generate","arguments":{arguments}}}"#);
     machine.send(format!(
         "{{\"jsonrpc\":\"2.0\",\"id\":\"call{number}\",\"method\":\"tools/call\",\"params\":{params}}}\n"
     ));
+    machine.send(format!("{{\"jsonrpc\":\"2.0\",\"id\":\"read{number}\",\"method\":\"prompts/list\"}}\n"));
+    machine.expect(&format!("\"id\":\"read{number}\""), LONG);
 }
 
 /// By the attacker, which is the engine that does what it is told.
