@@ -103,6 +103,8 @@ case ${1:-} in
             # The standard library is compiled along, out of the source that the board's toolchain has.
             cargo="env RUSTC=$BARE_RUSTC RUSTC_BOOTSTRAP=1 $BARE_CARGO"
             build_std=-Zbuild-std
+            # Tests unwind; with the workspace's `abort` cargo would compile the library twice and mix the two.
+            export CARGO_PROFILE_DEV_PANIC=unwind
         fi
         export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
         export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-Clink-arg=-lasan -Clink-arg=-lubsan"
