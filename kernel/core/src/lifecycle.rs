@@ -221,6 +221,7 @@ impl Kernel {
         calls::BUDGET.set(call_budget::PREPARATION_UNITS);
         self.engine.sessions = info.sessions as usize;
         self.engine.life = Life::Preparing;
+        self.loading.note_problem("");
         self.engine.prepare_progress_ns = timer::now_ns();
         TEAM.start(memory.entry(), self.engine.cores);
         self.engine.main.start();

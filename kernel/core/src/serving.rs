@@ -162,6 +162,8 @@ impl Kernel {
         if outcome.stop_reason == StopReason::Error {
             self.engine.life = Life::Refused;
             self.loading.end_arrival();
+            let why = self.loading.problem();
+            self.say(format_args!("The model was refused: {why}"));
             self.end_load(false);
         }
         Ok(0)

@@ -31,10 +31,8 @@ impl Kernel {
     /// Output of the preparation of the model.
     pub fn deliver_report(&mut self, kind: EmitKind, text: &str) {
         match kind {
-            EmitKind::Error => {
-                self.loading.note_problem(text.trim_end());
-                self.say(format_args!("The model was refused: {}", text.trim_end()));
-            }
+            // Told when the engine has ended the preparation: who reads it finds an engine that can be asked, or started again.
+            EmitKind::Error => self.loading.note_problem(text.trim_end()),
             _ => {
                 for line in text.lines() {
                     log::info!("{line}");

@@ -43,7 +43,7 @@ const SLICE_BYTES: usize = 512 << 10;
 /// Longest path of a model, in bytes.
 const PATH_BYTES: usize = barellama_storage::volume::PATH_BYTES_MAX;
 /// Room for a sentence that tells why a load failed.
-const PROBLEM_BYTES: usize = 320;
+const PROBLEM_BYTES: usize = 512;
 const CONFIG_BYTES: usize = config::BYTES_MAX + 1;
 /// How often a model is read again because the engine faulted while it prepared it.
 const READS_MAX: u8 = 3;
@@ -231,6 +231,12 @@ impl Loading {
     /// [`StorageError`] as the card gives it.
     pub fn read_small_file(&mut self, path: &str, buffer: &mut [u8]) -> Result<usize, StorageError> {
         self.card.read_small_file(path, buffer)
+    }
+
+    /// Why the engine refuses the model.
+    #[must_use]
+    pub fn problem(&self) -> String<PROBLEM_BYTES> {
+        self.problem.clone()
     }
 
     /// Keeps why the engine refuses the model, for those who wait.
