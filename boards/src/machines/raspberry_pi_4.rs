@@ -92,8 +92,10 @@ fn sd_hosts(board: &Board, chip_stepping: Option<u8>) -> Vec<&'static mut dyn Sd
 
 /// The DMA engine's channel for the legacy controller, in QEMU alone: a board's card is EMMC2's, which has DMA of its own.
 fn emulators_engine(board: &Board) -> Option<EngineChannel> {
-    let free_channels = board.peripherals.firmware.dma_channels().filter(|_| board.is_emulator)?;
-    let channel = bcm2835_dma::lowest_channel(free_channels)?;
+    if !board.is_emulator {
+        return None;
+    }
+    let channel = bcm2835_dma::lowest_channel(board.peripherals.firmware.dma_channels()?)?;
     let address = DMA_ENGINE + u64::from(channel) * bcm2835_dma::CHANNEL_STRIDE_BYTES;
     Some(EngineChannel { address, port: LEGACY_SD_PORT })
 }

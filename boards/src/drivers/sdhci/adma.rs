@@ -1,12 +1,4 @@
-//! The controller's own DMA: ADMA2 with 32-bit addresses (SDHC 1.13).
-
-use super::Sdhci;
-use super::bus::SdhciBus;
-use super::dma::POLL_PAUSE_NS;
-use super::registers::{Register, Status};
-use super::words::{Mover, Transfer};
-use barellama_storage::block::BLOCK_BYTES;
-use barellama_storage::host::{Command, HostError, HostFault, Response};
+//! What the controller's own DMA is told: the table of ADMA2 with 32-bit addresses (SDHC 1.13).
 
 /// Bytes that one descriptor moves: half of the most, which would be written as length 0.
 const PIECE_BYTES: usize = 32 << 10;
@@ -20,26 +12,6 @@ pub const TABLE_REACH_BYTES: usize = DESCRIPTORS * PIECE_BYTES;
 const VALID: u64 = 1 << 0;
 const END: u64 = 1 << 1;
 const MOVE: u64 = 0b10 << 4;
-
-impl<B: SdhciBus> Sdhci<B> {
-    /// One command whose data the controller moves as the table at a bus address says.
-    pub(super) fn move_by_adma(
-        &mut self,
-        command: &Command,
-        table_address: u32,
-        blocks: u32,
-        timeout_ns: u64,
-    ) -> Result<Response, HostError> {
-        let transfer = Transfer { block_bytes: BLOCK_BYTES as u32, blocks, mover: Mover::Controller };
-        self.write(Register::AdmaAddress, table_address);
-        self.issue(command, Some(transfer))?;
-        self.wait_command()?;
-        let response = self.response(command.response);
-        let complete = Status::TRANSFER_COMPLETE::SET.value;
-        self.wait_status_with_pauses(complete, timeout_ns, HostFault::Stuck, POLL_PAUSE_NS)?;
-        Ok(response)
-    }
-}
 
 /// Writes descriptors for `bytes` at a bus address; the table has room for [`TABLE_REACH_BYTES`].
 pub fn describe(table: &mut [u8], address: u32, bytes: usize) {

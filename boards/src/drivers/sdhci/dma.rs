@@ -9,7 +9,8 @@
 use super::adma::{self, TABLE_BYTES};
 use super::bus::SdhciBus;
 use super::engine;
-use super::registers::{Capabilities, Register};
+use super::registers::{Capabilities, Register, Status};
+use super::words::{Mover, Transfer};
 use super::{DATA_TIMEOUT_NS, Sdhci, before};
 use crate::drivers::dma::is_whole_lines;
 use barellama_storage::block::BLOCK_BYTES;
@@ -188,20 +189,34 @@ impl<B: SdhciBus> Sdhci<B> {
         let unreachable = HostError { fault: HostFault::Dma, status: 0 };
         let target_address = self.bus_address(target).ok_or(unreachable)?;
         let table_address = self.bus_address(table).ok_or(unreachable)?;
-        match self.settings.engine {
-            Some(engine) => engine::describe(table, engine.port, target_address, target.len()),
-            None => adma::describe(table, target_address, target.len()),
-        }
+        let mover = match self.settings.engine {
+            Some(engine) => {
+                engine::describe(table, engine.port, target_address, target.len());
+                Mover::Processor
+            }
+            None => {
+                adma::describe(table, target_address, target.len());
+                Mover::Controller
+            }
+        };
         // Both end with a barrier that completes them before the registers are written: the master reads what it is told from
         // memory, and no dirty line is written back over its data.
         self.bus.clean(table);
         self.bus.clean_invalidate(target);
         let timeout_ns = DATA_TIMEOUT_NS.saturating_add(SLOWEST_NS_PER_BYTE.saturating_mul(target.len() as u64));
         let blocks = (target.len() / BLOCK_BYTES) as u32;
-        match self.settings.engine {
-            Some(_) => self.move_by_engine(command, table_address, blocks, timeout_ns),
-            None => self.move_by_adma(command, table_address, blocks, timeout_ns),
+        if mover == Mover::Controller {
+            self.write(Register::AdmaAddress, table_address);
         }
+        self.issue(command, Some(Transfer { block_bytes: BLOCK_BYTES as u32, blocks, mover }))?;
+        self.wait_command()?;
+        let response = self.response(command.response);
+        if mover == Mover::Processor {
+            self.run_engine(table_address, timeout_ns)?;
+        }
+        let complete = Status::TRANSFER_COMPLETE::SET.value;
+        self.wait_status_with_pauses(complete, timeout_ns, HostFault::Stuck, POLL_PAUSE_NS)?;
+        Ok(response)
     }
 
     /// Ends DMA on this controller for good.

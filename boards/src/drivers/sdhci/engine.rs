@@ -6,10 +6,9 @@ use super::Sdhci;
 use super::bus::SdhciBus;
 use super::dma::POLL_PAUSE_NS;
 use super::registers::{STATUS_ERRORS, Status};
-use super::words::{Mover, Transfer, fault};
+use super::words::fault;
 use crate::drivers::bcm2835_dma::{CONTROL_BLOCK_BYTES, ChannelControl, ChannelRegister, ERRORS, Port, control_block};
-use barellama_storage::block::BLOCK_BYTES;
-use barellama_storage::host::{Command, HostError, HostFault, Response};
+use barellama_storage::host::{HostError, HostFault};
 use tock_registers::LocalRegisterCopy;
 
 /// Bytes of one read. QEMU moves them while nothing else of the machine is served, the console included: some ten milliseconds.
@@ -25,18 +24,8 @@ pub fn describe(table: &mut [u8], port: Port, address: u32, bytes: usize) {
 }
 
 impl<B: SdhciBus> Sdhci<B> {
-    /// One command whose data the engine moves as the control block at a bus address says.
-    pub(super) fn move_by_engine(
-        &mut self,
-        command: &Command,
-        block_address: u32,
-        blocks: u32,
-        timeout_ns: u64,
-    ) -> Result<Response, HostError> {
-        let transfer = Transfer { block_bytes: BLOCK_BYTES as u32, blocks, mover: Mover::Processor };
-        self.issue(command, Some(transfer))?;
-        self.wait_command()?;
-        let response = self.response(command.response);
+    /// Lets the engine move the data of the command that was sent, as the control block at a bus address says.
+    pub(super) fn run_engine(&mut self, block_address: u32, timeout_ns: u64) -> Result<(), HostError> {
         self.wait_status(Status::READ_READY::SET.value, timeout_ns, HostFault::DataTimeout)?;
         self.bus.write_channel(ChannelRegister::Debug, ERRORS);
         self.bus.write_channel(ChannelRegister::ControlBlock, block_address);
@@ -47,9 +36,7 @@ impl<B: SdhciBus> Sdhci<B> {
             // It may still wait for words, and would write those of the next read.
             self.bus.write_channel(ChannelRegister::Control, ChannelControl::RESET::SET.value);
         }
-        moved?;
-        self.wait_status(Status::TRANSFER_COMPLETE::SET.value, timeout_ns, HostFault::Stuck)?;
-        Ok(response)
+        moved
     }
 
     fn wait_engine(&mut self, timeout_ns: u64) -> Result<(), HostError> {

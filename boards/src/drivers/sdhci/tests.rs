@@ -11,7 +11,9 @@ use super::words::DIVIDER_MAX;
 use super::*;
 use crate::drivers::dma::MasterReach;
 use fake::FakeBus;
+use std::boxed::Box;
 use std::vec;
+use std::vec::Vec;
 
 fn driver() -> Sdhci<FakeBus> {
     Sdhci::new(
@@ -22,6 +24,24 @@ fn driver() -> Sdhci<FakeBus> {
 }
 
 const READ_MULTIPLE: Command = Command { index: 18, argument: 0x1234, response: ResponseKind::Short };
+
+/// Where buffers and targets of DMA lie, as physical addresses.
+const BUFFERS: u64 = 0x20_0000;
+const NEAR: u64 = 0x1000_0000;
+const BLOCKS_8: usize = 8 * 512;
+
+/// Whole cache lines.
+#[repr(align(64))]
+struct Target([u8; 256 << 10]);
+
+fn target() -> Box<Target> {
+    Box::new(Target([0xEE; 256 << 10]))
+}
+
+/// What the fake without a card sends.
+fn counting(bytes: usize) -> Vec<u8> {
+    (1..=bytes as u32 / 4).flat_map(u32::to_le_bytes).collect()
+}
 
 #[test]
 fn block_size_and_count_are_one_write() {

@@ -4,18 +4,10 @@ use super::fake::{ADMA2, Event, FakeBus};
 use super::*;
 use crate::drivers::dma::MasterReach;
 use crate::drivers::sdhci::dma::BOUNCE_BYTES;
-use std::boxed::Box;
 use std::vec;
 use std::vec::Vec;
 
-const BUFFERS: u64 = 0x20_0000;
-const NEAR: u64 = 0x1000_0000;
 const FAR: u64 = 0x4000_0000;
-const BLOCKS_8: usize = 8 * 512;
-
-/// Whole cache lines.
-#[repr(align(64))]
-struct Target([u8; 256 << 10]);
 
 /// A driver whose controller can do ADMA2.
 fn driver_with_dma(reach: MasterReach) -> Sdhci<FakeBus> {
@@ -35,15 +27,6 @@ fn trusted(reach: MasterReach) -> Sdhci<FakeBus> {
     driver.bus.events.clear();
     driver.bus.writes.clear();
     driver
-}
-
-fn target() -> Box<Target> {
-    Box::new(Target([0xEE; 256 << 10]))
-}
-
-/// What the fake without a card sends.
-fn counting(bytes: usize) -> Vec<u8> {
-    (1..=bytes as u32 / 4).flat_map(u32::to_le_bytes).collect()
 }
 
 fn uses_dma(driver: &Sdhci<FakeBus>) -> Vec<bool> {

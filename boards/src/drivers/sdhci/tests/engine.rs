@@ -6,17 +6,8 @@ use super::*;
 use crate::drivers::bcm2835_dma::Port;
 use crate::drivers::dma::MasterReach;
 use crate::drivers::sdhci::engine::REACH_BYTES;
-use std::boxed::Box;
 use std::vec;
 use std::vec::Vec;
-
-const BUFFERS: u64 = 0x20_0000;
-const NEAR: u64 = 0x1000_0000;
-const BLOCKS_8: usize = 8 * 512;
-
-/// Whole cache lines.
-#[repr(align(64))]
-struct Target([u8; 256 << 10]);
 
 fn driver_with_engine() -> Sdhci<FakeBus> {
     let mut bus = FakeBus { bus_offset: MasterReach::VIDEO_CORE_ALIAS.bus_offset, ..FakeBus::default() };
@@ -43,15 +34,10 @@ fn read(driver: &mut Sdhci<FakeBus>, bytes: usize) -> Result<Vec<u8>, ReadFailur
     driver.read(&READ_MULTIPLE, 512, &mut destination).map(|_| destination)
 }
 
-/// What the fake without a card sends.
-fn counting(bytes: usize) -> Vec<u8> {
-    (1..=bytes as u32 / 4).flat_map(u32::to_le_bytes).collect()
-}
-
 #[test]
 fn it_writes_to_memory_directly_and_caches_are_maintained() {
     let mut driver = trusted();
-    let mut target = Box::new(Target([0xEE; 256 << 10]));
+    let mut target = target();
     driver.bus.place(&*target, NEAR);
     assert_eq!(driver.read_bytes_max(&target.0), REACH_BYTES);
     driver.read(&READ_MULTIPLE, 512, &mut target.0[..REACH_BYTES]).unwrap();
