@@ -96,11 +96,8 @@ static bool take(const char *argument) {
 /* The second argument tells about QEMU and is not used. */
 EXPORTED int qemu_plugin_install(plugin_id id, const void *info, int argc, char **argv) {
     (void)info;
-    for (int i = 0; i < argc; i++) {
-        if (!take(argv[i])) {
-            fprintf(stderr, "cores plugin: bad argument %s\n", argv[i]);
-            return -1;
-        }
+    if (!take_all("cores", take, argc, argv)) {
+        return -1;
     }
     if (out == NULL) {
         fprintf(stderr, "cores plugin: out= is missing\n");

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #define EXPORTED __attribute__((visibility("default")))
@@ -49,5 +50,16 @@ extern moved_value qemu_plugin_mem_get_value(uint32_t access);
 static inline const char *value_of(const char *argument, const char *key) {
     size_t length = strlen(key);
     return strncmp(argument, key, length) == 0 ? argument + length : NULL;
+}
+
+/* Takes all arguments; says which one cannot be taken. */
+static inline bool take_all(const char *plugin, bool (*take)(const char *), int count, char **arguments) {
+    for (int i = 0; i < count; i++) {
+        if (!take(arguments[i])) {
+            fprintf(stderr, "%s plugin: bad argument %s\n", plugin, arguments[i]);
+            return false;
+        }
+    }
+    return true;
 }
 #endif

@@ -149,11 +149,8 @@ static bool take(const char *argument) {
 /* The second argument tells about QEMU and is not used. */
 EXPORTED int qemu_plugin_install(plugin_id id, const void *info, int argc, char **argv) {
     (void)info;
-    for (int i = 0; i < argc; i++) {
-        if (!take(argv[i])) {
-            fprintf(stderr, "response plugin: bad argument %s\n", argv[i]);
-            return -1;
-        }
+    if (!take_all("response", take, argc, argv)) {
+        return -1;
     }
     if (out == NULL || uart == 0 || text == NULL) {
         fprintf(stderr, "response plugin: out=, uart= and text= are needed\n");
