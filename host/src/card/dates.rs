@@ -3,14 +3,14 @@
 
 use std::fs::Metadata;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use fatfs::{Date, DateTime, Time, TimeProvider};
+use time::OffsetDateTime;
 
 /// 1980-01-01 and 2107-12-31 23:59:58, the first and the last second that FAT knows, in seconds since 1970.
 const FIRST_SECOND: u64 = 315_532_800;
 const LAST_SECOND: u64 = 4_354_819_198;
-const SECONDS_OF_DAY: u64 = 86_400;
 
 /// The clock of the file system that is being written: it stands at the date of the file that is being copied.
 #[derive(Debug)]
@@ -45,27 +45,13 @@ impl TimeProvider for Dates {
     }
 }
 
-/// The date in the Gregorian calendar of a second since 1970. Source: Hinnant, "chrono-Compatible Low-Level Date Algorithms",
-/// `civil_from_days`: years begin in March, so that the leap day is the last of one.
+/// The date, in UTC, of a second since 1970, or the nearest one that FAT knows.
 fn date_time(seconds: u64) -> DateTime {
     let seconds = seconds.clamp(FIRST_SECOND, LAST_SECOND);
-    let days = seconds / SECONDS_OF_DAY + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let second = seconds % SECONDS_OF_DAY;
+    let date = OffsetDateTime::UNIX_EPOCH + Duration::from_secs(seconds);
     DateTime {
-        date: Date { year: year as u16, month: month as u16, day: day as u16 },
-        time: Time {
-            hour: (second / 3600) as u16,
-            min: (second / 60 % 60) as u16,
-            sec: (second % 60) as u16,
-            millis: 0,
-        },
+        date: Date { year: date.year() as u16, month: u8::from(date.month()).into(), day: date.day().into() },
+        time: Time { hour: date.hour().into(), min: date.minute().into(), sec: date.second().into(), millis: 0 },
     }
 }
 
