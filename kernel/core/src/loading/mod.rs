@@ -10,9 +10,9 @@
 //! ([`barellama_abi::layout::ARRIVED_ADDRESS`]), and interleaves rows on the other cores while core 0 waits for the card. It can seal the
 //! region only when the file is whole and is what its checksum file says.
 //!
-//! `card_start` is about the card, which may be another one by now, `configuration` about `barellama.txt`, `choice` about which model it is (the menu, `/models`), `change` about another model
-//! instead of the one that is loaded and about how every load ends, `stream` and `placed` about the bytes' way, `template` about a
-//! chat template in a file.
+//! `card_start` is about the card, which may be another one by now, `configuration` about `barellama.txt`, `choice` about which model
+//! it is (the menu, `/models`), `change` about another model instead of the one that is loaded and about how every load ends, `stream`
+//! and `placed` about the bytes' way, `template` about a chat template in a file.
 
 mod card_start;
 mod change;
