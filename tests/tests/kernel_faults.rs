@@ -87,6 +87,20 @@ fn a_wild_jump_is_reported_and_told_after_the_reset() {
     );
 }
 
+/// Every core meets a fault at the same time: one tells, whole, and what is kept is its report alone.
+#[test]
+fn faults_of_several_cores_at_once_are_one_report() {
+    let mut patient = Patient::boot();
+    let debugger = (0..4).fold(patient.debugger(), |debugger, core| debugger.on_core(core).set_program_counter(8));
+    debugger.detach();
+    let report = patient.machine.expect("the board is reset", SHORT);
+    assert_eq!(report.matches("kernel fault on core").count(), 1, "{report}");
+    let told = patient.machine.expect_ready();
+    assert!(told.contains("The last run ended with a kernel fault on core"), "{told}");
+    let log = patient.machine.ask("/log");
+    assert_eq!(log.matches("last run: ESR ").count(), 1, "{log}");
+}
+
 #[test]
 fn a_kernel_stack_that_overflows_is_reported_on_the_emergency_stack() {
     let mut patient = Patient::boot();

@@ -14,7 +14,7 @@ use crate::{cores, image, kept, masked};
 use barellama_abi::layout::CORES_MAX;
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// The registers at an exception of the kernel, as vectors.s stores them.
 #[repr(C)]
@@ -54,7 +54,9 @@ const BACKTRACE_FRAMES_MAX: usize = 24;
 static REPORT_WRITER: Hook<fn(u8)> = Hook::new();
 static HALT: Hook<fn() -> !> = Hook::new();
 static INTERRUPT_HANDLER: Hook<fn(usize)> = Hook::new();
-static IS_REPORTING: [AtomicBool; CORES_MAX] = [const { AtomicBool::new(false) }; CORES_MAX];
+/// The core that reports, or [`NOBODY`].
+static REPORTER: AtomicUsize = AtomicUsize::new(NOBODY);
+const NOBODY: usize = usize::MAX;
 
 /// Sets where reports go, byte by byte: a function that waits until the byte is taken and works in any context.
 pub fn set_report_writer(write: fn(u8)) {
@@ -83,7 +85,7 @@ pub struct ReportWriter;
 
 impl Write for ReportWriter {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if IS_REPORTING.iter().any(|flag| flag.load(Ordering::Relaxed)) {
+        if REPORTER.load(Ordering::Relaxed) == cores::current() {
             kept::push(text.as_bytes());
         }
         let Some(write) = REPORT_WRITER.get() else { return Ok(()) };
@@ -172,15 +174,21 @@ fn is_user_access(instruction: u64) -> bool {
     (user_access_start as *const () as u64..user_access_end as *const () as u64).contains(&instruction)
 }
 
-/// A second fault on a core while it reports the first cannot be reported.
+/// One core reports; another that fails meanwhile, often of the same cause, stops without a word. A second fault on a core while it
+/// reports the first cannot be reported: whoever notices that this core stands still makes a report of its own.
 fn begin_report() {
     crate::interrupts::disable();
-    let is_nested = IS_REPORTING.get(cores::current()).is_none_or(|flag| flag.swap(true, Ordering::AcqRel));
-    if is_nested {
-        let _ = writeln!(ReportWriter, "\nkernel fault inside a fault report: this core stops");
-        stop_core();
+    let core = cores::current();
+    // Acquire and release hand what is kept on from the core that gave up to the next.
+    match REPORTER.compare_exchange(NOBODY, core, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => kept::begin(),
+        Err(reporter) if reporter == core => {
+            let _ = writeln!(ReportWriter, "\nkernel fault inside a fault report: this core stops");
+            REPORTER.store(NOBODY, Ordering::Release);
+            stop_core();
+        }
+        Err(_) => stop_core(),
     }
-    kept::begin();
 }
 
 fn finish_report() -> ! {

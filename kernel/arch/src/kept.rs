@@ -2,7 +2,7 @@
 //! keeps it. A record says how the last run ended, if by a fault of the kernel; its log is kept in [`crate::kept_log`].
 //!
 //! RAM usually survives the watchdog's reset (the firmware's overlay `ramoops` relies on that); what did not is seen by the magic and
-//! the checksum. One core writes: the one that reports the kernel's fault.
+//! the checksum. One core at a time writes: the one that reports the kernel's fault.
 
 use crate::cache;
 use crate::checksum::Checksum;
