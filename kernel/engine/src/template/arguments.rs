@@ -46,6 +46,19 @@ impl Values<'_> {
         self.string(place, name)?.ok_or_else(|| Problem::Invalid(format!("the argument \"{name}\" is missing")))
     }
 
+    /// Refuses what is not among the parameters of a filter or method: leaving it out would render something else. An argument that
+    /// is false or none asks for nothing.
+    pub(super) fn allow(&self, callee: &str, parameters: &[&str]) -> Result<(), Problem> {
+        if self.positional.iter().skip(parameters.len()).any(Value::is_true) {
+            let count = parameters.len().saturating_add(1);
+            return Err(Problem::Unsupported(format!("an argument {count} of \"{callee}\"")));
+        }
+        match self.named.iter().find(|(name, value)| value.is_true() && !parameters.contains(name)) {
+            Some((name, _)) => Err(Problem::Unsupported(format!("the argument \"{name}\" of \"{callee}\""))),
+            None => Ok(()),
+        }
+    }
+
     /// The arguments behind the first ones.
     pub(super) fn after(&self, count: usize) -> Self {
         let positional = self.positional.get(count..).unwrap_or_default().to_vec();

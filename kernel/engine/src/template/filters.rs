@@ -13,6 +13,21 @@ use super::{json, methods, operations, predicates};
 /// Most spaces of indentation.
 const INDENT_MAX: i64 = 64;
 
+/// The parameters of a filter that has not any number of them.
+fn parameters(name: &str) -> Option<&'static [&'static str]> {
+    Some(match name {
+        "map" | "select" | "reject" | "selectattr" | "rejectattr" => return None,
+        "trim" => &["chars"],
+        "replace" => &["old", "new", "count"],
+        "default" | "d" => &["default_value", "boolean"],
+        "join" => &["d", "attribute"],
+        "tojson" => &["indent"],
+        "int" => &["default"],
+        "indent" => &["width", "first", "blank"],
+        _ => &[],
+    })
+}
+
 /// Applies a filter.
 pub(super) fn apply(
     machine: &mut Machine<'_, '_>,
@@ -20,6 +35,9 @@ pub(super) fn apply(
     value: &Value,
     arguments: &Values<'_>,
 ) -> Result<Value, Problem> {
+    if let Some(parameters) = parameters(name) {
+        arguments.allow(name, parameters)?;
+    }
     match name {
         "length" | "count" => match value.length() {
             Some(length) => Ok(Value::Integer(i64::try_from(length).unwrap_or(i64::MAX))),

@@ -10,6 +10,22 @@ use super::error::Problem;
 use super::machine::Machine;
 use super::value::{LoopState, Mapping, Value, get, is_space};
 
+/// The parameters of a method that has not any number of them.
+fn parameters(name: &str) -> Option<&'static [&'static str]> {
+    Some(match name {
+        "cycle" => return None,
+        "get" => &["key", "default"],
+        "strip" | "lstrip" | "rstrip" => &["chars"],
+        "replace" => &["old", "new", "count"],
+        "removeprefix" | "startswith" | "endswith" => &["prefix"],
+        "removesuffix" => &["suffix"],
+        "join" => &["iterable"],
+        "split" | "rsplit" => &["sep", "maxsplit"],
+        "find" | "count" => &["sub"],
+        _ => &[],
+    })
+}
+
 /// Calls a method.
 pub(super) fn call(
     machine: &mut Machine<'_, '_>,
@@ -23,7 +39,11 @@ pub(super) fn call(
         Value::Loop(state) if name == "cycle" => cycle(state, arguments),
         _ => None,
     };
-    found.ok_or_else(|| Problem::Unsupported(format!("the method \"{name}\" of {}", value.kind())))
+    let found = found.ok_or_else(|| Problem::Unsupported(format!("the method \"{name}\" of {}", value.kind())))?;
+    if let Some(parameters) = parameters(name) {
+        arguments.allow(name, parameters)?;
+    }
+    Ok(found)
 }
 
 fn mapping_method(

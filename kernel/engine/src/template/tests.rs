@@ -151,6 +151,20 @@ fn what_is_not_supported_is_named() {
     assert_eq!(problem("{% for a in b recursive %}{% endfor %}"), unsupported("a recursive loop"));
 }
 
+/// An argument that is left out would render something else than the template says.
+#[test]
+fn arguments_that_are_not_supported_are_named() {
+    let argument = |name: &str, callee: &str| unsupported(&format!("the argument \"{name}\" of \"{callee}\""));
+    assert_eq!(problem("{{ [1] | tojson(separators=(',', ':')) }}"), argument("separators", "tojson"));
+    assert_eq!(problem("{{ {} | tojson(sort_keys=true) }}"), argument("sort_keys", "tojson"));
+    assert_eq!(problem("{{ 'é' | tojson(ensure_ascii=true) }}"), argument("ensure_ascii", "tojson"));
+    assert_eq!(problem("{{ messages | unique(attribute='role') }}"), argument("attribute", "unique"));
+    assert_eq!(problem("{{ 'abc'.startswith('b', 1) }}"), unsupported("an argument 2 of \"startswith\""));
+    assert_eq!(problem("{{ 'a\nb'.splitlines(true) }}"), unsupported("an argument 1 of \"splitlines\""));
+    assert_eq!(problem("{{ ['a'] | map('trim', 'a', 'b') | list }}"), unsupported("an argument 2 of \"trim\""));
+    assert_eq!(rendered("{{ ['é'] | tojson(ensure_ascii=False, sort_keys=false) }}").as_deref(), Ok("[\"é\"]"));
+}
+
 #[test]
 fn malformed_templates_are_refused_with_their_line() {
     for source in [
@@ -237,7 +251,7 @@ fn everything_is_bounded() {
     assert!(start.elapsed() < Duration::from_secs(20));
 }
 
-/// Each core of the engine has a stack of 256 KiB; the deepest template must leave most of it.
+/// Each core of the engine has a stack of 192 KiB; the deepest template must leave most of it.
 #[test]
 fn the_deepest_template_needs_little_stack() {
     let deepest = || {
