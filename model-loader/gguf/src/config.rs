@@ -58,10 +58,14 @@ pub struct ModelConfig {
 /// Why the metadata are refused.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ConfigError {
+    /// The file holds something else than a model, e.g. an adapter: what `general.type` says.
+    NotAModel(ShortName),
     /// The architecture is not `llama`.
     Architecture(ShortName),
     /// A key is missing or of the wrong type.
     Missing(ShortName),
+    /// A tensor that the shape is read from is missing.
+    MissingTensor(ShortName),
     /// A value is outside its limits.
     OutOfRange {
         /// The key.
@@ -84,6 +88,12 @@ pub enum ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NotAModel(kind) => {
+                write!(
+                    formatter,
+                    "the file holds no model, but what GGUF calls '{kind}' (general.type): take the file of the model itself"
+                )
+            }
             Self::Architecture(name) => {
                 write!(
                     formatter,
@@ -91,13 +101,20 @@ impl fmt::Display for ConfigError {
                      TinyLlama, SmolLM2"
                 )
             }
-            Self::Missing(key) => write!(formatter, "the key {key} is missing or of the wrong type"),
+            Self::Missing(key) => {
+                write!(formatter, "the key {key} is missing or of the wrong type: convert the model again")
+            }
+            Self::MissingTensor(name) => {
+                write!(formatter, "the tensor {name} is missing: the file is no whole model, take another one")
+            }
             Self::OutOfRange { key, value, least, most } => {
                 write!(formatter, "{key} is {value}; {least} to {most} are supported")
             }
             Self::NotPositive(key) => write!(formatter, "{key} is not a positive number"),
             Self::Contradiction(what) => write!(formatter, "the metadata contradict each other: {what}"),
-            Self::Unsupported(key, value) => write!(formatter, "{key} = {value} is not supported"),
+            Self::Unsupported(key, value) => {
+                write!(formatter, "{key}: {value} is not supported, take a model without it")
+            }
         }
     }
 }
@@ -110,6 +127,7 @@ impl ModelConfig {
     /// # Errors
     /// What is missing, out of range, contradictory or unsupported.
     pub fn from_gguf(gguf: &Gguf<'_>) -> Result<Self, ConfigError> {
+        refuse_other_kinds(gguf)?;
         let architecture = gguf.string("general.architecture").ok_or_else(|| missing("general.architecture"))?;
         if architecture != "llama" {
             return Err(ConfigError::Architecture(short_name(architecture)));
@@ -205,6 +223,14 @@ fn positive(gguf: &Gguf<'_>, key: &str) -> Result<Option<f32>, ConfigError> {
     if value > 0.0 && value.is_finite() { Ok(Some(value)) } else { Err(ConfigError::NotPositive(short_name(key))) }
 }
 
+/// Adapters (LoRA), vocabularies, projectors of images and importance matrices are GGUF files too, and may be of the llama architecture.
+fn refuse_other_kinds(gguf: &Gguf<'_>) -> Result<(), ConfigError> {
+    match gguf.string("general.type") {
+        None | Some("model") => Ok(()),
+        Some(kind) => Err(ConfigError::NotAModel(short_name(kind))),
+    }
+}
+
 fn refuse_experts(gguf: &Gguf<'_>) -> Result<(), ConfigError> {
     let key = "llama.expert_count";
     match gguf.u32(key) {
@@ -252,11 +278,12 @@ fn rope_scale(gguf: &Gguf<'_>) -> Result<f32, ConfigError> {
 
 /// Size of the vocabulary: the width of the embedding table; the metadata must not contradict it.
 fn vocabulary(gguf: &Gguf<'_>) -> Result<usize, ConfigError> {
-    let table = gguf.tensor("token_embd.weight").ok_or_else(|| missing("token_embd.weight"))?;
+    let name = "token_embd.weight";
+    let table = gguf.tensor(name).ok_or_else(|| ConfigError::MissingTensor(short_name(name)))?;
     let rows = table.rows();
     if rows > VOCABULARY_MAX {
         let (value, most) = (rows as u64, VOCABULARY_MAX as u64);
-        return Err(ConfigError::OutOfRange { key: short_name("token_embd.weight"), value, least: 1, most });
+        return Err(ConfigError::OutOfRange { key: short_name(name), value, least: 1, most });
     }
     let named = optional(gguf, "llama.vocab_size", VOCABULARY_MAX)?;
     if named.is_some_and(|named| named != rows) {

@@ -72,23 +72,32 @@ pub enum Check {
 impl fmt::Display for Check {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Magic => write!(formatter, "this is not a GGUF file (the magic is missing)"),
+            Self::Magic => write!(
+                formatter,
+                "this is not a GGUF file (the magic is missing): is it a web page or a Git LFS pointer? Download the model again"
+            ),
             Self::BigEndian => write!(formatter, "the file is big-endian; convert it to little-endian"),
             Self::Version(1) => write!(formatter, "GGUF version 1 is too old; convert the model again"),
             Self::Version(version) => write!(formatter, "GGUF version {version} is not supported (2 and 3 are)"),
             Self::MetadataCount(count) => {
-                write!(formatter, "{count} metadata keys are more than the file or the limit allows")
+                write!(formatter, "{count} metadata keys are more than the file or the limit allows; copy it again")
             }
-            Self::TensorCount(count) => write!(formatter, "{count} tensors are more than the file or the limit allows"),
+            Self::TensorCount(count) => {
+                write!(formatter, "{count} tensors are more than the file or the limit allows; copy it again")
+            }
             Self::Truncated => write!(formatter, "the file ends inside a field; copy it again"),
             Self::NameLength(bytes) => {
                 write!(formatter, "a name of {bytes} bytes (1 to {} allowed)", crate::NAME_BYTES_MAX)
             }
-            Self::StringLength(bytes) => write!(formatter, "a string of {bytes} bytes does not fit in the file"),
+            Self::StringLength(bytes) => {
+                write!(formatter, "a string of {bytes} bytes does not fit in the file; copy it again")
+            }
             Self::Utf8 => write!(formatter, "a string is not UTF-8"),
             Self::ValueType(number) => write!(formatter, "value type {number} is not known"),
             Self::NestedArray => write!(formatter, "an array of arrays is not supported"),
-            Self::ArrayLength(count) => write!(formatter, "an array of {count} elements does not fit in the file"),
+            Self::ArrayLength(count) => {
+                write!(formatter, "an array of {count} elements does not fit in the file; copy it again")
+            }
             Self::Boolean(byte) => write!(formatter, "a boolean has the value {byte}"),
             Self::DuplicateKey => write!(formatter, "the key is there twice"),
             Self::DuplicateTensor => write!(formatter, "the tensor is there twice"),

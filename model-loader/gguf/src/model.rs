@@ -32,7 +32,9 @@ pub enum TensorError {
 impl fmt::Display for TensorError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing(name) => write!(formatter, "the tensor {name} is missing"),
+            Self::Missing(name) => {
+                write!(formatter, "the tensor {name} is missing: the file is no whole model, take another one")
+            }
             Self::Shape { name, found: [a, b], expected: [c, d] } => {
                 write!(formatter, "the tensor {name} is {a} x {b}; the metadata say {c} x {d}")
             }

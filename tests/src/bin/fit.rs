@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use std::error::Error;
+use std::process::ExitCode;
 use std::sync::atomic::AtomicU32;
 
 use barellama_abi::boot_info::BootInfo;
@@ -34,16 +35,20 @@ const BOARDS: [(&str, u64); 8] = [
     ("QEMU raspi4b", 1984),
 ];
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
     let paths: Vec<String> = std::env::args().skip(1).collect();
     if paths.is_empty() {
-        return Err("which model? make fit MODEL=file.gguf".into());
+        eprintln!("which model? make fit MODEL=file.gguf");
+        return ExitCode::FAILURE;
     }
     for path in paths {
-        let file = std::fs::read(&path).map_err(|error| format!("{path}: {error}"))?;
-        show(&path, &file)?;
+        let shown = std::fs::read(&path).map_err(Box::from).and_then(|file| show(&path, &file));
+        if let Err(error) = shown {
+            eprintln!("{path}: {error}");
+            return ExitCode::FAILURE;
+        }
     }
-    Ok(())
+    ExitCode::SUCCESS
 }
 
 fn show(path: &str, file: &[u8]) -> Result<(), Box<dyn Error>> {

@@ -219,6 +219,7 @@ fn shapes() -> Vec<Broken> {
     let set = |name, error, key: &'static str, value| with(name, error, |file| file.u32(key, value));
     let without = |name, error, key: &'static str| with(name, error, |file| file.without(key));
     vec![
+        with("an adapter", "NotAModel(\"adapter\")", |file| file.text("general.type", "adapter")),
         without("no architecture", "Missing(\"general.architecture\")", "general.architecture"),
         with("another architecture", "Architecture(\"qwen2\")", |file| file.text("general.architecture", "qwen2")),
         without("no number of layers", "Missing(\"llama.block_count\")", "llama.block_count"),
@@ -401,7 +402,7 @@ fn model_tensors() -> Vec<Broken> {
         with(name, error, move |file| file.change(from, |tensor| tensor.name = String::from(to)))
     };
     vec![
-        rename("no embedding", "Missing(\"token_embd.weight\")", "token_embd.weight", "token_embd.other"),
+        rename("no embedding", "MissingTensor(\"token_embd.weight\")", "token_embd.weight", "token_embd.other"),
         rename("no last norm", "Missing(\"output_norm.weight\")", "output_norm.weight", "output_norm.other"),
         rename(
             "no values in a layer",
