@@ -35,7 +35,7 @@ fn no_card() {
 
 #[test]
 fn no_partition() {
-    boot_and_expect(Some(&Card::with_bytes(&[])), "the card has no FAT partition");
+    boot_and_expect(Some(&Card::with_bytes(&[])), "the card has no primary FAT partition");
 }
 
 #[test]

@@ -7,8 +7,6 @@ use crate::volume::{PATH_BYTES_MAX, Volume};
 
 const SUFFIX: &str = ".crc32";
 const DIGITS: usize = 8;
-/// The digits, blanks and a name.
-const FILE_BYTES_MAX: usize = 512;
 
 /// The CRC-32 that the card tells for the file at `path`, if it tells one.
 ///
@@ -25,11 +23,11 @@ pub fn find<R: BlockReader>(
         if name.push_str(base).and_then(|()| name.push_str(SUFFIX)).is_err() {
             continue;
         }
-        let mut buffer = [0; FILE_BYTES_MAX];
-        match volume.read_small_file(blocks, &name, &mut buffer) {
+        // One byte more shows that the digits end.
+        let mut buffer = [0; DIGITS + 1];
+        match volume.read_beginning(blocks, &name, &mut buffer) {
             Ok(_) => return parse(&buffer).map(Some).ok_or(StorageError::ChecksumFile),
             Err(StorageError::FileNotFound) => {}
-            Err(StorageError::TooLarge { .. }) => return Err(StorageError::ChecksumFile),
             Err(error) => return Err(error),
         }
     }

@@ -15,7 +15,7 @@ pub enum StorageError {
     Card(CardError),
     /// A block cannot be read.
     Read(ReadError),
-    /// The card has no partition of a FAT type, and is not formatted as a whole either.
+    /// The card has no primary partition of a FAT type, and is not formatted as a whole either.
     NoPartition,
     /// The card has a GUID partition table.
     Gpt,
@@ -98,7 +98,10 @@ impl fmt::Display for StorageError {
             Self::Card(error) => error.fmt(formatter),
             Self::Read(error) => error.fmt(formatter),
             Self::NoPartition => {
-                write!(formatter, "the card has no FAT partition: make one of the type 0C (FAT32), or {WRITE_AGAIN}")
+                write!(
+                    formatter,
+                    "the card has no primary FAT partition: make one of the type 0C (FAT32), or {WRITE_AGAIN}"
+                )
             }
             Self::Gpt => write!(
                 formatter,

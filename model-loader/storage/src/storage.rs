@@ -130,6 +130,14 @@ impl<H: SdHost> Storage<H> {
         self.mounted()?.read_small_file(&mut self.blocks, path, buffer)
     }
 
+    /// Reads the beginning of a file, as much as `buffer` has room for; returns how many bytes.
+    ///
+    /// # Errors
+    /// See [`Volume::read_beginning`]; [`StorageError::NotReady`] or why the storage failed.
+    pub fn read_beginning(&mut self, path: &str, buffer: &mut [u8]) -> Result<usize, StorageError> {
+        self.mounted()?.read_beginning(&mut self.blocks, path, buffer)
+    }
+
     /// Begins the load of a file, compared to its checksum file if there is one.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ impl Kernel {
         if core::mem::replace(&mut self.loading.is_config_read, true) {
             return;
         }
-        let length = match self.loading.card.read_small_file(config::FILE_NAME, self.loading.config) {
+        let length = match self.loading.card.read_beginning(config::FILE_NAME, self.loading.config) {
             Ok(length) => length,
             Err(StorageError::FileNotFound) => return,
             Err(error) => return self.say(format_args!("{}: {error}", config::FILE_NAME)),

@@ -44,6 +44,25 @@ fn what_only_looks_like_a_model_is_left_out() {
 }
 
 #[test]
+fn names_of_people_are_found_and_opened() {
+    let names =
+        [" lead.gguf", "#1 model.gguf", "MODEL~1.gguf", "a.b.c.gguf", "model . with.. dots .gguf", "mödel,[1];+.gguf"];
+    let image = image(SMALL_BYTES, FatType::Fat16, 512, |file_system| {
+        for name in names {
+            write_file(file_system, name, b"xyz");
+        }
+        write_file(file_system, "deleted.gguf", b"x");
+        file_system.root_dir().remove("deleted.gguf").unwrap();
+    });
+    assert_eq!(paths(image.clone()), names);
+    with_volume(image, |volume, blocks| {
+        for name in names {
+            assert_eq!(volume.open(blocks, name).unwrap().bytes, 3, "{name}");
+        }
+    });
+}
+
+#[test]
 fn models_are_found_in_every_folder_those_near_the_root_first() {
     let image = image(LARGE_BYTES, FatType::Fat32, 512, |file_system| {
         for folder in
@@ -174,6 +193,25 @@ fn a_file_that_does_not_fit_is_refused() {
     with_volume(usual(FatType::Fat16), |volume, blocks| {
         let error = volume.read_small_file(blocks, "barellama.txt", &mut [0; 9]);
         assert_eq!(error, Err(StorageError::TooLarge { file_bytes: 10, room_bytes: 9 }));
+    });
+}
+
+#[test]
+fn of_a_file_that_does_not_fit_the_beginning_is_read() {
+    let image = image(SMALL_BYTES, FatType::Fat16, 512, |file_system| {
+        write_file(file_system, "barellama.txt", &pattern(1 << 20));
+        write_file(file_system, "short.txt", b"short");
+    });
+    with_volume(image, |volume, blocks| {
+        for room in [0, 1, 511, 512, 513, 16_385] {
+            let mut buffer = vec![0xEE; room];
+            assert_eq!(volume.read_beginning(blocks, "barellama.txt", &mut buffer), Ok(room));
+            assert_eq!(buffer, pattern(room));
+        }
+        let mut buffer = [0xEE; 6];
+        assert_eq!(volume.read_beginning(blocks, "short.txt", &mut buffer), Ok(5));
+        assert_eq!(&buffer, b"short\xEE");
+        assert_eq!(volume.read_beginning(blocks, "none.txt", &mut buffer), Err(StorageError::FileNotFound));
     });
 }
 

@@ -73,6 +73,24 @@ fn sizes_around_blocks_and_clusters_are_exact() {
 }
 
 #[test]
+fn clusters_of_the_smallest_and_largest_size_are_read() {
+    // The largest have 64 KiB; with them FAT16 begins at 256 MiB.
+    for (kind, cluster_bytes, image_bytes) in [
+        (FatType::Fat16, 512, SMALL_BYTES),
+        (FatType::Fat16, 32 << 10, 140 << 20),
+        (FatType::Fat16, 64 << 10, 280 << 20),
+        (FatType::Fat32, 4096, 280 << 20),
+    ] {
+        let image = image(image_bytes, kind, cluster_bytes, |file_system| {
+            write_file(file_system, "before", &pattern(70_000));
+            write_file(file_system, "model.gguf", &pattern(200_001));
+        });
+        assert_eq!(geometry(&image).cluster_bytes(), cluster_bytes);
+        assert_eq!(load(image, "model.gguf").unwrap().0, pattern(200_001));
+    }
+}
+
+#[test]
 fn fragments_are_put_together() {
     for (kind, cluster_bytes) in [(FatType::Fat16, 512), (FatType::Fat16, 1024), (FatType::Fat32, 512)] {
         let (bytes, reads) = load(fragmented(kind, cluster_bytes), "model.gguf").unwrap();
@@ -213,6 +231,9 @@ fn a_checksum_file_is_compared() {
         assert_eq!(error, Err(StorageError::Checksum { expected, actual }));
         assert_eq!(with_checksum(name, "checksum"), Err(StorageError::ChecksumFile));
         assert_eq!(with_checksum(name, ""), Err(StorageError::ChecksumFile));
+        // Of a list, its first line counts.
+        let list = format!("{actual:08x}  My model.gguf\n").repeat(100);
+        assert!(with_checksum(name, &list).unwrap().is_checksum_verified);
     }
     assert!(!with_checksum("other.crc32", "").unwrap().is_checksum_verified);
 }

@@ -53,6 +53,29 @@ fn the_first_fat_partition_counts_wherever_it_stands() {
 }
 
 #[test]
+fn every_type_of_a_fat_partition_is_taken() {
+    for kind in [0x01, 0x04, 0x06, 0x0B, 0x0C, 0x0E] {
+        let mut image = small();
+        image[446 + 4] = kind;
+        with_volume(image, |volume, _| assert_eq!(volume.geometry().start_lba, START_LBA as u32, "{kind:#x}"));
+    }
+}
+
+#[test]
+fn of_several_fat_partitions_the_first_one_counts_that_can_be_read() {
+    let one = small();
+    let second_lba = one.len() / BLOCK;
+    let mut image = [one.clone(), one[START_LBA * BLOCK..].to_vec()].concat();
+    write_partition(&mut image, 1, 0x0E, second_lba as u32, (one.len() / BLOCK - START_LBA) as u32);
+    with_volume(image.clone(), |volume, _| assert_eq!(volume.geometry().start_lba, START_LBA as u32));
+    image[START_LBA * BLOCK..][..BLOCK].fill(0);
+    with_volume(image, |volume, blocks| {
+        assert_eq!(volume.geometry().start_lba, second_lba as u32);
+        assert_eq!(volume.find_models(blocks).unwrap().list.len(), 2);
+    });
+}
+
+#[test]
 fn an_empty_card_has_no_partition() {
     assert_eq!(refusal(vec![0; 1 << 20]), StorageError::NoPartition);
     let mut image = vec![0; 1 << 20];
