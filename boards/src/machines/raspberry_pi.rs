@@ -13,7 +13,7 @@ use crate::drivers::spin_table::SpinTable;
 use crate::memory;
 use crate::models::Model;
 use barellama_arch::boot::BootFacts;
-use barellama_arch::{mmu, registers};
+use barellama_arch::{mmu, registers, timer};
 use barellama_kernel::platform::{
     Clock, EXTENTS_MAX, Firmware, InterruptController, Machine, MemoryClaims, PhysicalRange, SD_HOSTS_MAX, Watchdog,
 };
@@ -99,6 +99,7 @@ static CORE_STARTER: SpinTable = SpinTable;
 
 /// Brings up the console and asks the firmware what board it is. `None` only if the device registers cannot be mapped.
 pub(super) fn bring_up(family: &Family) -> Option<Board> {
+    timer::assume_frequency(family.counter_hz);
     let peripherals = peripherals(family)?;
     common::report_to(&peripherals.console);
     start_console(peripherals);
@@ -114,7 +115,7 @@ pub(super) fn bring_up(family: &Family) -> Option<Board> {
     Some(Board {
         peripherals,
         power,
-        timer: timer(family)?,
+        timer: system_timer(family)?,
         console_address: family.base + UART,
         revision_bytes,
         led: LED.call_once(|| BoardLed::new(model.led, &peripherals.gpio, firmware)),
@@ -233,7 +234,7 @@ fn power(family: &Family, is_emulator: bool) -> Option<&'static Bcm2835Power> {
     Some(POWER.call_once(|| unsafe { Bcm2835Power::new(address, is_emulator) }))
 }
 
-fn timer(family: &Family) -> Option<&'static Bcm2835Timer> {
+fn system_timer(family: &Family) -> Option<&'static Bcm2835Timer> {
     let address = mmu::map_device(family.base + SYSTEM_TIMER, PAGE).ok()?;
     // SAFETY: `map_device` mapped the system timer's registers for good.
     Some(TIMER.call_once(|| unsafe { Bcm2835Timer::new(address) }))

@@ -1,10 +1,10 @@
 //! The longest stretch with interrupts masked, for each core: measured where the mask changes, from the first to the last
 //! instruction that matters.
 //!
-//! Under QEMU's `-icount shift=0` a nanosecond is an instruction. The counter's own resolution is 1/CNTFRQ.
+//! Under QEMU's `-icount shift=0` a nanosecond is an instruction. The counter's own resolution is a tick.
 
-use crate::cores;
-use aarch64_cpu::registers::{CNTFRQ_EL0, CNTVCT_EL0, Readable};
+use crate::{cores, timer};
+use aarch64_cpu::registers::{CNTVCT_EL0, Readable};
 use barellama_abi::layout::CORES_MAX;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -34,6 +34,6 @@ pub(crate) fn end() {
 #[must_use]
 pub fn longest_ns() -> u64 {
     let ticks = LONGEST.iter().map(|longest| longest.load(Ordering::Relaxed)).max().unwrap_or(0);
-    let nanoseconds = u128::from(ticks) * 1_000_000_000 / u128::from(CNTFRQ_EL0.get().max(1));
+    let nanoseconds = u128::from(ticks) * 1_000_000_000 / u128::from(timer::frequency_hz().max(1));
     u64::try_from(nanoseconds).unwrap_or(u64::MAX)
 }

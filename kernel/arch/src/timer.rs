@@ -8,18 +8,35 @@ use core::sync::atomic::{AtomicU64, Ordering};
 pub const INTERRUPT_ID: u32 = 27;
 const NANOSECONDS: u64 = 1_000_000_000;
 static START_TICKS: AtomicU64 = AtomicU64::new(0);
+/// Ticks a second. Where nobody tells it, as fast as the fastest board's: delays are too long rather than too short.
+static FREQUENCY_HZ: AtomicU64 = AtomicU64::new(54_000_000);
 
 /// Begins to count time. Only the first call does; time is the same on all cores.
 pub fn start() {
     let now = ticks().max(1);
-    // An error means that time has begun already.
-    let _ = START_TICKS.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+    let is_first = START_TICKS.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+    if is_first && is_frequency_told() {
+        FREQUENCY_HZ.store(CNTFRQ_EL0.get(), Ordering::Relaxed);
+    }
+}
+
+/// Whether the firmware set CNTFRQ_EL0, which only EL3 can (Arm ARM D13.8.1). Those of the boards do; another one may not.
+#[must_use]
+pub fn is_frequency_told() -> bool {
+    CNTFRQ_EL0.get() != 0
+}
+
+/// The frequency that the board's counter is known to have, for a firmware that does not tell it.
+pub fn assume_frequency(hertz: u64) {
+    if !is_frequency_told() {
+        FREQUENCY_HZ.store(hertz.max(1), Ordering::Relaxed);
+    }
 }
 
 /// Nanoseconds since [`start`].
 #[must_use]
 pub fn now_ns() -> u64 {
-    let frequency = CNTFRQ_EL0.get().max(1);
+    let frequency = frequency_hz().max(1);
     let elapsed = ticks().wrapping_sub(START_TICKS.load(Ordering::Relaxed));
     let (seconds, rest) = (elapsed / frequency, elapsed % frequency);
     seconds.saturating_mul(NANOSECONDS).saturating_add(rest.saturating_mul(NANOSECONDS) / frequency)
@@ -28,13 +45,13 @@ pub fn now_ns() -> u64 {
 /// Frequency of the counter in Hz.
 #[must_use]
 pub fn frequency_hz() -> u64 {
-    CNTFRQ_EL0.get()
+    FREQUENCY_HZ.load(Ordering::Relaxed)
 }
 
 /// Lets the timer interrupt this core after a delay; replaces the deadline before. The interrupt stays until the next call of this
 /// or of [`disarm`].
 pub fn arm_ns(delay_ns: u64) {
-    let frequency = CNTFRQ_EL0.get();
+    let frequency = frequency_hz();
     let (seconds, rest) = (delay_ns / NANOSECONDS, delay_ns % NANOSECONDS);
     let delay_ticks = seconds.saturating_mul(frequency).saturating_add(rest * frequency / NANOSECONDS);
     CNTV_CVAL_EL0.set(ticks().saturating_add(delay_ticks));

@@ -155,6 +155,7 @@ impl Kernel {
         SelfTestFacts {
             arm_timed_hz: timed_hz(),
             counter_hz: timer::frequency_hz(),
+            is_counter_told: timer::is_frequency_told(),
             counter_check: self.compare_counter(effort.compared_us),
             data_line_bytes,
             instruction_line_bytes,

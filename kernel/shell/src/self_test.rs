@@ -129,8 +129,10 @@ pub struct SelfTestFacts<'a> {
     pub temperature_millidegrees: Option<u32>,
     /// Where the firmware slows the cores down.
     pub temperature_limit_millidegrees: Option<u32>,
-    /// CNTFRQ_EL0.
+    /// Rate of the cores' counter.
     pub counter_hz: u64,
+    /// Whether the firmware told it (CNTFRQ_EL0); it is the board's usual one otherwise.
+    pub is_counter_told: bool,
     /// Ticks of the cores' counter, and microseconds of the SoC's timer in the same time.
     pub counter_check: Option<(u64, u64)>,
     /// Cache line of data in bytes.
@@ -166,7 +168,7 @@ pub struct SelfTestFacts<'a> {
 }
 
 impl SelfTestFacts<'_> {
-    /// How far the counter is from what CNTFRQ says, in tenths of a percent; `None` without a clock to compare with.
+    /// How far the counter is from that rate, in tenths of a percent; `None` without a clock to compare with.
     #[must_use]
     pub fn counter_deviation_permille(&self) -> Option<u64> {
         let by_reference_hz = self.counter_reference_hz()?;

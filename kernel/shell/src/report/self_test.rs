@@ -215,7 +215,8 @@ fn write_heat(facts: &SelfTestFacts<'_>, out: &mut dyn Write) -> Result {
 
 fn write_counter(facts: &SelfTestFacts<'_>, out: &mut dyn Write) -> Result {
     label("counter", out)?;
-    write!(out, "{} MHz by CNTFRQ", Megahertz(facts.counter_hz))?;
+    let source = if facts.is_counter_told { "by CNTFRQ" } else { "assumed, no CNTFRQ" };
+    write!(out, "{} MHz {source}", Megahertz(facts.counter_hz))?;
     match (facts.counter_reference_hz(), facts.counter_deviation_permille()) {
         (Some(hz), Some(deviation)) => {
             let verdict = if deviation <= 10 { "ok" } else { "FAILED" };
@@ -350,6 +351,7 @@ mod tests {
         temperature_millidegrees: Some(48_312),
         temperature_limit_millidegrees: Some(85_000),
         counter_hz: 54_000_000,
+        is_counter_told: true,
         counter_check: Some((540_003, 10_000)),
         data_line_bytes: 64,
         instruction_line_bytes: 64,
@@ -415,6 +417,12 @@ mod tests {
         let mut line = alloc::string::String::new();
         self_test_summary(&facts, &mut line).unwrap();
         assert!(line.contains("LOST") && line.contains("5 FAILED"), "{line}");
+    }
+
+    #[test]
+    fn a_counter_that_the_firmware_does_not_tell_is_said_to_be_assumed() {
+        let text = rows(|out| self_test(&SelfTestFacts { is_counter_told: false, ..FACTS }, out)).join("\n");
+        assert!(text.contains("54.000 MHz assumed, no CNTFRQ, 54.000 MHz by the SoC's timer: ok"), "{text}");
     }
 
     #[test]

@@ -254,6 +254,7 @@ mod tests {
             card: Some("a card"),
             throttled: Some(0),
             counter_hz: 54_000_000,
+            is_counter_told: true,
             counter_check: Some((540_100, 10_000)),
             exchanges: [GOOD; 3],
             device_attribute: Some(DEVICE_NGNRE),
