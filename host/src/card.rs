@@ -73,6 +73,9 @@ pub enum CardError {
     /// FAT cannot hold the file.
     #[error("{0}: larger than 4 GiB - 1 byte, which is the most that FAT32 holds")]
     FileTooLarge(PathBuf),
+    /// The date that all files shall have is none.
+    #[error("SOURCE_DATE_EPOCH is {0:?}: give the seconds since 1970 as a whole number, or unset it")]
+    Epoch(String),
 }
 
 /// How large the card is.
@@ -225,6 +228,7 @@ fn collect(directory: &Path, prefix: &str, entries: &mut Vec<Entry>) -> Result<(
 /// # Errors
 /// [`CardError`] if the files do not fit or cannot be read, or the image cannot be written.
 pub fn make(output: &Path, size: CardSize, entries: &[Entry]) -> Result<Card, CardError> {
+    let dates = Dates::new(std::env::var_os("SOURCE_DATE_EPOCH").as_deref())?;
     let sizes = entries.iter().map(source_bytes).collect::<Result<Vec<_>, _>>()?;
     let bytes = choose_size(size, &sizes)?;
     let at_output = |source| file_error(output, source);
@@ -237,7 +241,7 @@ pub fn make(output: &Path, size: CardSize, entries: &[Entry]) -> Result<Card, Ca
     let mut partition = StreamSlice::new(image, PARTITION_START_BYTES, bytes).map_err(at_output)?;
     fatfs::format_volume(&mut partition, format_options(bytes, cluster_bytes)).map_err(at_output)?;
     // The library keeps its clock for good: some bytes for each card.
-    let dates = &*Box::leak(Box::new(Dates::new(std::env::var("SOURCE_DATE_EPOCH").ok().as_deref())));
+    let dates = &*Box::leak(Box::new(dates));
     let options = FsOptions::new().time_provider(dates);
     let volume = FileSystem::new(partition, options).map_err(at_output)?;
 

@@ -1,12 +1,15 @@
 //! The dates that files have on a card: those of their sources, in UTC, or SOURCE_DATE_EPOCH for all of them, so that an image can be
 //! made again byte by byte (reproducible-builds.org, "SOURCE_DATE_EPOCH").
 
+use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use fatfs::{Date, DateTime, Time, TimeProvider};
 use time::OffsetDateTime;
+
+use super::CardError;
 
 /// 1980-01-01 and 2107-12-31 23:59:58, the first and the last second that FAT knows, in seconds since 1970.
 const FIRST_SECOND: u64 = 315_532_800;
@@ -21,10 +24,14 @@ pub(super) struct Dates {
 }
 
 impl Dates {
-    /// Before the first file. `epoch` is the value of SOURCE_DATE_EPOCH, if it is set.
-    pub(super) fn new(epoch: Option<&str>) -> Self {
-        let epoch = epoch.and_then(|text| text.trim().parse().ok());
-        Self { now: AtomicU64::new(FIRST_SECOND), epoch }
+    /// Before the first file. `epoch` is the value of SOURCE_DATE_EPOCH, if it is set; empty is as good as not set.
+    ///
+    /// # Errors
+    /// [`CardError::Epoch`] if it is no number: an image that was meant to be made again byte by byte would not be.
+    pub(super) fn new(epoch: Option<&OsStr>) -> Result<Self, CardError> {
+        let text = epoch.map(OsStr::to_string_lossy).filter(|text| !text.trim().is_empty());
+        let number = text.map(|text| text.trim().parse().map_err(|_| CardError::Epoch(text.into_owned())));
+        Ok(Self { now: AtomicU64::new(FIRST_SECOND), epoch: number.transpose()? })
     }
 
     /// What is written from now on has the date of this source.
@@ -68,13 +75,21 @@ mod tests {
     #[test]
     fn the_epoch_stands_for_all_dates() {
         let source = std::fs::metadata(env!("CARGO_MANIFEST_DIR")).unwrap();
-        let year = |epoch| {
-            let dates = Dates::new(epoch);
+        let year = |epoch: Option<&str>| {
+            let dates = Dates::new(epoch.map(OsStr::new)).unwrap();
             dates.follow(&source);
             dates.get_current_date().year
         };
         assert_eq!(year(Some("1000000000")), 2001);
-        assert!(year(None) > 2001);
+        assert!(year(None) > 2001 && year(Some("")) > 2001);
+    }
+
+    #[test]
+    fn an_epoch_that_is_no_number_is_refused() {
+        for text in ["yesterday", "-1", "1e9", "2025-11-26"] {
+            let error = Dates::new(Some(OsStr::new(text))).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("SOURCE_DATE_EPOCH is {text:?}: ")), "{error}");
+        }
     }
 
     #[test]
