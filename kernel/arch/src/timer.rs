@@ -51,7 +51,7 @@ pub fn frequency_hz() -> u64 {
 /// Lets the timer interrupt this core after a delay; replaces the deadline before. The interrupt stays until the next call of this
 /// or of [`disarm`].
 pub fn arm_ns(delay_ns: u64) {
-    let frequency = frequency_hz();
+    let frequency = CNTFRQ_EL0.get();
     let (seconds, rest) = (delay_ns / NANOSECONDS, delay_ns % NANOSECONDS);
     let delay_ticks = seconds.saturating_mul(frequency).saturating_add(rest * frequency / NANOSECONDS);
     CNTV_CVAL_EL0.set(ticks().saturating_add(delay_ticks));

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::sampler::SampleError;
-use crate::template::TemplateError;
+use crate::template::{Problem, TemplateError};
 use crate::tokenizer::EncodeError;
 
 /// Why a request is refused; said to whoever asked.
@@ -68,7 +68,10 @@ impl fmt::Display for RequestError {
                 write!(formatter, "{top} of the best logits are too many: at most {}", barellama_abi::request::TOP_MAX)
             }
             Self::Encode(error) => write!(formatter, "{error}"),
-            Self::Template(error) => write!(formatter, "the chat template: {error}"),
+            Self::Template(error @ TemplateError { problem: Problem::Raised(_), .. }) => write!(formatter, "{error}"),
+            Self::Template(error) => {
+                write!(formatter, "{error}; chat_template = chatml, llama3 or none takes another one")
+            }
             Self::Sample(error) => write!(formatter, "{error}"),
         }
     }
@@ -91,5 +94,22 @@ impl From<TemplateError> for RequestError {
 impl From<SampleError> for RequestError {
     fn from(error: SampleError) -> Self {
         Self::Sample(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::{String, ToString};
+
+    #[test]
+    fn a_template_that_cannot_be_rendered_tells_the_way_out_and_one_that_refuses_does_not() {
+        let error = |problem| RequestError::from(TemplateError { line: 3, problem }).to_string();
+        assert_eq!(
+            error(Problem::Unsupported(String::from("the tag \"raw\""))),
+            "chat template, line 3: the tag \"raw\" is not supported; chat_template = chatml, llama3 or none takes another one"
+        );
+        let refused = error(Problem::Raised(String::from("roles must alternate")));
+        assert_eq!(refused, "chat template, line 3: the template refuses these messages: roles must alternate");
     }
 }
