@@ -49,8 +49,8 @@ pub enum ProblemKind<'a> {
     ControlCharacter,
     /// This line and so many others behind it cannot be used either.
     More(u32),
-    /// The line has no `=`.
-    NoEqualsSign,
+    /// The line has no `=`, or nothing in front of it.
+    NotASetting,
     /// The setting was set by an earlier line too; this one counts.
     SetTwice(&'static str),
     /// Something stands behind the closing quote.
@@ -78,7 +78,7 @@ impl fmt::Display for Problem<'_> {
                 write!(formatter, "this and other lines, {count} in all, cannot be used either")
             }
             ProblemKind::NotUtf8 => formatter.write_str("not UTF-8, the line is ignored"),
-            ProblemKind::NoEqualsSign => formatter.write_str("expected key = value"),
+            ProblemKind::NotASetting => formatter.write_str("expected key = value"),
             ProblemKind::SetTwice(name) => write!(formatter, "{name} was set before, this line counts"),
             ProblemKind::BehindQuotes => formatter.write_str("there is text behind the closing quote"),
             ProblemKind::Setting { key, error } => {
@@ -168,8 +168,11 @@ fn apply_line<'a>(raw: &'a [u8], settings: &mut Settings) -> Result<Option<&'sta
     if line.contains(|character: char| character.is_control() && character != '\t') {
         return Err(ProblemKind::ControlCharacter);
     }
-    let (key, value) = line.split_once('=').ok_or(ProblemKind::NoEqualsSign)?;
+    let (key, value) = line.split_once('=').ok_or(ProblemKind::NotASetting)?;
     let key = key.trim();
+    if key.is_empty() {
+        return Err(ProblemKind::NotASetting);
+    }
     let value = without_comment(value.trim())?;
     let info = settings.set(key, value, Source::File).map_err(|error| ProblemKind::Setting { key, error })?;
     Ok(Some(info.name))
@@ -245,7 +248,7 @@ mod tests {
                 "barellama.txt line 5: there is text behind the closing quote",
                 "barellama.txt line 7: seed was set before, this line counts",
                 "barellama.txt line 8: system: system: a quoted text ends with \" and has only \\n \\t \\\" \\\\ \\|",
-                "barellama.txt line 9: : there is no such setting; /set lists them",
+                "barellama.txt line 9: expected key = value",
             ]
         );
         assert_eq!(settings.sampling.seed, 3);

@@ -77,7 +77,12 @@ impl fmt::Display for TokenizerError {
             Self::UnknownModel(name) => {
                 write!(formatter, "the tokenizer \"{name}\" is not supported (\"llama\" and \"gpt2\" are)")
             }
-            Self::UnknownPreTokenizer(name) => write!(formatter, "the pre-tokenizer \"{name}\" is not supported"),
+            Self::UnknownPreTokenizer(name) => {
+                write!(
+                    formatter,
+                    "the pre-tokenizer \"{name}\" is not supported: those of Llama 3, SmolLM, GPT-2, Qwen 2 and StarCoder are"
+                )
+            }
             Self::TooShort { key, count, tokens } => {
                 write!(formatter, "{key} has {count} elements for {tokens} tokens")
             }
