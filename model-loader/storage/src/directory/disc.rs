@@ -7,7 +7,7 @@
 use crate::block::{BLOCK_BYTES, BlockReader, ReadError};
 use crate::bytes::{u8_at, u16_at};
 use crate::cache::CachedBlocks;
-use crate::fat::geometry::Geometry;
+use crate::fat::geometry::{FAT32_CLUSTERS_MIN, FatKind, Geometry};
 use core::cell::RefCell;
 use core::fmt;
 use embedded_sdmmc::{Block, BlockCount, BlockDevice, BlockIdx};
@@ -16,6 +16,9 @@ const FAT32_LBA_TYPE: u8 = 0x0C;
 /// Where the file system begins on the disc.
 const START: u32 = 1;
 const ENTRY_BYTES: usize = 32;
+/// Offsets of BPB_TotSec16 and BPB_TotSec32 in the boot sector (FAT specification 3.1).
+const TOTAL_BLOCKS_16: usize = 19;
+const TOTAL_BLOCKS_32: usize = 32;
 const ATTRIBUTES_OFFSET: usize = 11;
 /// Attributes of an entry that holds a part of a long name (FAT specification 7.1).
 const LONG_NAME: u8 = 0x0F;
@@ -74,6 +77,9 @@ impl<'a, R: BlockReader> Disc<'a, R> {
         let lba = self.card_lba(index).ok_or(DiscError::Refused)?;
         let mut blocks = self.blocks.try_borrow_mut().map_err(|_| DiscError::Refused)?;
         block.contents = *blocks.block(lba).map_err(DiscError::Read)?;
+        if index.0 == START && self.geometry.kind == FatKind::Fat32 {
+            make_large(&mut block.contents, &self.geometry);
+        }
         if lba >= self.geometry.directories_lba {
             make_digestible(&mut block.contents);
         }
@@ -98,6 +104,16 @@ impl<R: BlockReader> BlockDevice for Disc<'_, R> {
     fn num_blocks(&self) -> Result<BlockCount, DiscError> {
         Ok(BlockCount(self.geometry.block_count.saturating_add(START)))
     }
+}
+
+/// The crate takes a FAT32 with few clusters for a FAT16. So it is told of more blocks than there are: clusters behind the end are in no
+/// chain, since every chain is checked before it walks it.
+fn make_large(boot_sector: &mut [u8; BLOCK_BYTES], geometry: &Geometry) {
+    let clusters = geometry.cluster_count.max(FAT32_CLUSTERS_MIN);
+    let blocks =
+        geometry.data_lba.saturating_sub(geometry.start_lba).saturating_add(clusters * geometry.cluster_blocks);
+    boot_sector[TOTAL_BLOCKS_16..TOTAL_BLOCKS_16 + 2].fill(0);
+    boot_sector[TOTAL_BLOCKS_32..TOTAL_BLOCKS_32 + 4].copy_from_slice(&blocks.to_le_bytes());
 }
 
 /// A partition table with one entry.

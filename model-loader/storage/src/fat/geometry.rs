@@ -6,7 +6,8 @@ use core::fmt;
 
 /// Fewer clusters are FAT12, fewer than [`FAT32_CLUSTERS_MIN`] FAT16 (3.5).
 const FAT16_CLUSTERS_MIN: u32 = 4085;
-const FAT32_CLUSTERS_MIN: u32 = 65_525;
+/// Fewer clusters are no FAT32 by the standard.
+pub const FAT32_CLUSTERS_MIN: u32 = 65_525;
 /// Entries 0 and 1 of a FAT are no clusters.
 pub const FIRST_CLUSTER: u32 = 2;
 const DIRECTORY_ENTRY_BYTES: u32 = 32;
@@ -99,6 +100,8 @@ impl Geometry {
         let data_blocks = block_count.checked_sub(data_offset).ok_or(GeometryFault::Field("BPB_TotSec"))?;
         let cluster_count = data_blocks / fields.cluster_blocks;
         let kind = match cluster_count {
+            // Whatever the standard says: `mkfs.fat -F 32` makes them of any size, and firmware, Linux and Windows go by this field.
+            1.. if fields.is_fat_size_long => FatKind::Fat32,
             0..FAT16_CLUSTERS_MIN => return Err(GeometryFault::Fat12),
             FAT16_CLUSTERS_MIN..FAT32_CLUSTERS_MIN => FatKind::Fat16,
             FAT32_CLUSTERS_MIN.. => FatKind::Fat32,
@@ -180,6 +183,8 @@ struct Fields {
     reserved_blocks: u32,
     fat_count: u32,
     fat_blocks: u32,
+    /// Whether it stands in the place that FAT32 alone has (BPB_FATSz32).
+    is_fat_size_long: bool,
     root_entries: u32,
     total_blocks: u32,
 }
@@ -198,6 +203,7 @@ impl Fields {
             cluster_blocks: u8_at(sector, 13).into(),
             reserved_blocks: u16_at(sector, 14).into(),
             fat_count: u8_at(sector, 16).into(),
+            is_fat_size_long: u16_at(sector, 22) == 0,
             fat_blocks: first_nonzero(u16_at(sector, 22).into(), u32_at(sector, 36)),
             root_entries: u16_at(sector, 17).into(),
             total_blocks: first_nonzero(u16_at(sector, 19).into(), u32_at(sector, 32)),

@@ -1,7 +1,8 @@
 //! Where the file system is found, and what is refused by name.
 
 use crate::images::{
-    BLOCK, Memory, SMALL_BYTES, START_LBA, format, image, pattern, usual, with_volume, write_file, write_partition,
+    BLOCK, Memory, SMALL_BYTES, START_LBA, format, geometry, image, pattern, usual, with_volume, write_file,
+    write_partition,
 };
 use barellama_storage::StorageError;
 use barellama_storage::cache::CachedBlocks;
@@ -115,6 +116,25 @@ fn a_partition_without_a_file_system_is_not_fat() {
     let mut image = vec![0; SMALL_BYTES];
     write_partition(&mut image, 0, 0x0C, START_LBA as u32, 4096);
     assert_eq!(refusal(image), StorageError::NotFat(GeometryFault::NoSignature));
+}
+
+/// By the standard it would be a FAT16 or FAT12, but `mkfs.fat -F 32` makes it, and the board's firmware reads it.
+#[test]
+fn a_fat32_with_few_clusters_is_a_fat32() {
+    for clusters in [300, 4084, 4085, 65_524] {
+        let mut image = usual(FatType::Fat32);
+        let whole = geometry(&image);
+        let blocks = whole.data_lba - whole.start_lba + clusters * whole.cluster_blocks;
+        image[START_LBA * BLOCK + 32..][..4].copy_from_slice(&blocks.to_le_bytes());
+        with_volume(image, |volume, blocks| {
+            assert_eq!((volume.geometry().kind, volume.geometry().cluster_count), (FatKind::Fat32, clusters));
+            let models = volume.find_models(blocks).unwrap();
+            assert_eq!(models.list.iter().map(|model| model.bytes).collect::<Vec<_>>(), [70_001, 1024]);
+            let mut bytes = vec![0; 1024];
+            assert_eq!(volume.read_small_file(blocks, "models/another model.gguf", &mut bytes), Ok(1024));
+            assert_eq!(bytes, pattern(1024));
+        });
+    }
 }
 
 #[test]
