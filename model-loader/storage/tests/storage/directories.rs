@@ -62,6 +62,20 @@ fn names_of_people_are_found_and_opened() {
     });
 }
 
+/// `embedded-sdmmc` 0.10 reads 19 parts of a name, 247 characters: a longer one is listed, and loaded, by its short name.
+#[test]
+fn the_longest_names_do_not_hide_a_model() {
+    for (characters, is_whole) in [(247, true), (248, false), (255, false)] {
+        let name = format!("{}.gguf", "n".repeat(characters - 5));
+        let image = image(SMALL_BYTES, FatType::Fat16, 512, |file_system| write_file(file_system, &name, b"xyz"));
+        with_volume(image, |volume, blocks| {
+            let path = volume.find_models(blocks).unwrap().list[0].path.clone();
+            assert_eq!(path == name.as_str(), is_whole, "{path}");
+            assert_eq!(volume.open(blocks, &path).unwrap().bytes, 3);
+        });
+    }
+}
+
 #[test]
 fn models_are_found_in_every_folder_those_near_the_root_first() {
     let image = image(LARGE_BYTES, FatType::Fat32, 512, |file_system| {
