@@ -44,6 +44,15 @@ impl Debugger {
     /// Chooses the core whose registers and address space are meant from now on.
     #[must_use]
     pub fn on_core(mut self, core: usize) -> Self {
+        self.choose(core);
+        self
+    }
+
+    /// The same, for looking around.
+    ///
+    /// # Panics
+    /// If there is no such core.
+    pub fn choose(&mut self, core: usize) -> &mut Self {
         // Threads count from 1.
         let answer = self.command(&format!("Hg{:x}", core + 1));
         assert_eq!(answer, "OK", "core {core}");

@@ -3,7 +3,7 @@
 //! Nothing in the kernel faults on request; a debugger changes its registers or its memory from outside.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use barellama_tests::debugger::Debugger;
 use barellama_tests::machine::SHORT;
@@ -15,8 +15,21 @@ const KERNEL_BASE: u64 = 0xFFFF_FF80_0020_0000;
 /// Code that runs only when the kernel starts, and what a test puts there.
 const SPIN: u64 = KERNEL_BASE + 0x40;
 const BRANCH_TO_ITSELF: u32 = 0x1400_0000;
+const WAIT_FOR_INTERRUPT: u32 = 0xD503_207F;
+const ALL: [usize; 4] = [0, 1, 2, 3];
 /// First address of the model.
 const MODEL_BASE: u64 = 0x10_0000_0000;
+
+/// Where a core is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    /// In the engine.
+    Engine,
+    /// In the kernel, asleep: with nothing in its hands that another core waits for.
+    Sleep,
+    /// Elsewhere in the kernel.
+    Kernel,
+}
 
 /// A machine with a debugger's socket.
 struct Patient {
@@ -39,15 +52,26 @@ impl Patient {
         Debugger::attach(&self.directory.path().join("gdb"))
     }
 
-    /// Lets core 0 spin in the kernel; where it was, and what stood where it spins.
-    fn stop_core_0(&self) -> (u64, u32) {
-        // Until the engine has what was asked of it and core 0 waits.
-        std::thread::sleep(Duration::from_millis(300));
-        let mut debugger = self.debugger().on_core(0);
-        let (place, instruction) = (debugger.program_counter(), debugger.read_word(SPIN));
-        assert!(place >= KERNEL_BASE, "core 0 is not in the kernel");
-        debugger.write_word(SPIN, BRANCH_TO_ITSELF).set_program_counter(SPIN).detach();
-        (place, instruction)
+    /// Stops the machine at a moment at which the cores are where they are wanted.
+    #[track_caller]
+    fn stop_when(&self, is_wanted: impl Fn([At; 4]) -> bool) -> Debugger {
+        let deadline = Instant::now() + SHORT;
+        loop {
+            let mut debugger = self.debugger();
+            let cores = ALL.map(|core| debugger.choose(core).whereabouts());
+            if is_wanted(cores) {
+                return debugger;
+            }
+            debugger.detach();
+            assert!(Instant::now() < deadline, "the cores stay at {cores:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The debugger's hand on a core that sleeps in the kernel.
+    #[track_caller]
+    fn on_sleeping_core(&self, core: usize) -> Debugger {
+        self.stop_when(|cores| cores[core] == At::Sleep).on_core(core)
     }
 
     /// The board is reset and comes up again; what the new run says of the old one.
@@ -70,11 +94,37 @@ impl Patient {
     }
 }
 
+trait Whereabouts {
+    /// Where the chosen core is.
+    fn whereabouts(&mut self) -> At;
+}
+
+impl Whereabouts for Debugger {
+    fn whereabouts(&mut self) -> At {
+        let place = self.program_counter();
+        if place < KERNEL_BASE {
+            At::Engine
+        } else if self.read_word(place - 4) == WAIT_FOR_INTERRUPT {
+            At::Sleep
+        } else {
+            At::Kernel
+        }
+    }
+}
+
+/// Lets a core spin where it stands; what puts that right again.
+fn spin(debugger: Debugger) -> impl FnOnce(Debugger) {
+    let mut debugger = debugger;
+    let (place, instruction) = (debugger.program_counter(), debugger.read_word(SPIN));
+    debugger.write_word(SPIN, BRANCH_TO_ITSELF).set_program_counter(SPIN).detach();
+    move |debugger| debugger.write_word(SPIN, instruction).set_program_counter(place).detach()
+}
+
 #[test]
 fn a_wild_jump_is_reported_and_told_after_the_reset() {
     let mut patient = Patient::boot();
     patient.machine.chat("remember this line of the log");
-    patient.debugger().on_core(0).set_program_counter(8).detach();
+    patient.on_sleeping_core(0).set_program_counter(8).detach();
     patient.machine.expect("kernel fault on core 0: instruction abort of the kernel, translation fault", SHORT);
     patient.machine.expect("FAR 0000000000000008", SHORT);
     let told = patient.expect_reset();
@@ -91,8 +141,8 @@ fn a_wild_jump_is_reported_and_told_after_the_reset() {
 #[test]
 fn faults_of_several_cores_at_once_are_one_report() {
     let mut patient = Patient::boot();
-    let debugger = (0..4).fold(patient.debugger(), |debugger, core| debugger.on_core(core).set_program_counter(8));
-    debugger.detach();
+    let debugger = patient.stop_when(|cores| cores == [At::Sleep; 4]);
+    ALL.into_iter().fold(debugger, |debugger, core| debugger.on_core(core).set_program_counter(8)).detach();
     let report = patient.machine.expect("the board is reset", SHORT);
     assert_eq!(report.matches("kernel fault on core").count(), 1, "{report}");
     let told = patient.machine.expect_ready();
@@ -105,7 +155,7 @@ fn faults_of_several_cores_at_once_are_one_report() {
 fn a_kernel_stack_that_overflows_is_reported_on_the_emergency_stack() {
     let mut patient = Patient::boot();
     let guard = patient.address_of("stacks") + 0x800;
-    patient.debugger().on_core(0).set_stack_pointer(guard).detach();
+    patient.on_sleeping_core(0).set_stack_pointer(guard).detach();
     patient.machine.expect("kernel fault on core 0: data abort of the kernel, translation fault", SHORT);
     patient.machine.expect("the kernel's stack of this core is used up", SHORT);
     patient.expect_reset();
@@ -133,17 +183,17 @@ fn a_kernel_loop_that_hangs_hides_no_deadline_and_does_not_hang_for_long() {
     let mut patient = Patient::boot();
     patient.machine.ask("/set step_deadline_ms 1000");
     patient.machine.send("attack loop on 2\r");
-    patient.machine.expect("\r\n", SHORT);
-    let (place, instruction) = patient.stop_core_0();
-    std::thread::sleep(Duration::from_millis(2500));
-    patient.debugger().on_core(0).write_word(SPIN, instruction).set_program_counter(place).detach();
+    let is_looping = |cores| cores == [At::Sleep, At::Sleep, At::Engine, At::Sleep];
+    let mend = spin(patient.stop_when(is_looping).on_core(0));
+    // The engine was stopped: core 2 sleeps as the others do.
+    mend(patient.stop_when(|cores| cores[1..] == [At::Sleep; 3]).on_core(0));
     patient.machine.expect("*** engine fault: step-deadline on core 2", SHORT);
     let report = patient.machine.expect("The kernel's memory is unchanged.", SHORT);
     assert!(report.contains("noticed by the timer of core") && report.contains("core 2 running"), "{report}");
     patient.machine.expect_ready();
 
-    patient.stop_core_0();
-    // Either that the loop does not come round or that no timer interrupt is taken, as interrupts were masked where it stopped or not.
+    drop(spin(patient.on_sleeping_core(0)));
+    // Either that the loop does not come round or that no timer interrupt is taken: both are noticed at the same time.
     patient.machine.expect(" for 10 s", SHORT);
     let told = patient.expect_reset();
     assert!(told.contains("The last run ended with a kernel panic on core"), "{told}");
@@ -170,7 +220,12 @@ fn the_kernel_cannot_write_its_code_its_constants_or_the_sealed_model() {
     let Store { at: store, base, value } = store_instruction();
     let targets = [(0, KERNEL_BASE + 0x1000), (2, patient.address_of("constants")), (0, MODEL_BASE)];
     for (index, (core, target)) in targets.into_iter().enumerate() {
-        let mut debugger = patient.debugger().on_core(core);
+        if core != 0 {
+            // Nothing that the kernel prints meanwhile falls into the report.
+            patient.machine.send("attack flood-emit\r");
+            patient.machine.expect("spam spam", SHORT);
+        }
+        let mut debugger = patient.on_sleeping_core(core);
         let before = debugger.read(target);
         // What is stored would change what is there.
         debugger.set_program_counter(store).set_general(base, target).set_general(value, u64::from(!before)).detach();

@@ -10,7 +10,7 @@
 use crate::hook::Hook;
 use crate::syndrome::Syndrome;
 use crate::table_plan::{EMERGENCY_SLOT_BYTES, STACK_SLOT_BYTES};
-use crate::{cores, image, kept, masked};
+use crate::{cores, image, kept, masked, timer};
 use barellama_abi::layout::CORES_MAX;
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
@@ -54,9 +54,14 @@ const BACKTRACE_FRAMES_MAX: usize = 24;
 static REPORT_WRITER: Hook<fn(u8)> = Hook::new();
 static HALT: Hook<fn() -> !> = Hook::new();
 static INTERRUPT_HANDLER: Hook<fn(usize)> = Hook::new();
+static CALL_OTHERS: Hook<fn(usize)> = Hook::new();
 /// The core that reports, or [`NOBODY`].
 static REPORTER: AtomicUsize = AtomicUsize::new(NOBODY);
 const NOBODY: usize = usize::MAX;
+/// The cores that stand still while another one reports, a bit each.
+static STANDING: AtomicUsize = AtomicUsize::new(0);
+/// How long a report waits for the other cores to stand still: one of them may be what is wrong.
+const STANDING_NS: u64 = 250_000_000;
 
 /// Sets where reports go, byte by byte: a function that waits until the byte is taken and works in any context.
 pub fn set_report_writer(write: fn(u8)) {
@@ -71,6 +76,11 @@ pub fn set_halt_hook(halt: fn() -> !) {
 /// Sets what an interrupt calls, with the number of the core, interrupts masked.
 pub fn set_interrupt_handler(handle: fn(core: usize)) {
     INTERRUPT_HANDLER.set(handle);
+}
+
+/// Sets what interrupts all cores but the given one: while a core reports, the others stand still, so that nothing falls into the report.
+pub fn set_call_to_others(call: fn(core: usize)) {
+    CALL_OTHERS.set(call);
 }
 
 /// Where reports go, for text of one's own before the console works. Newlines become carriage return and newline.
@@ -136,9 +146,11 @@ extern "C" fn kernel_fault(frame: &mut FaultFrame) {
 
 extern "C" fn kernel_interrupt() {
     masked::begin();
+    let core = cores::current();
+    wait_for_report_of_another(core);
     match INTERRUPT_HANDLER.get() {
         Some(handle) => {
-            handle(cores::current());
+            handle(core);
             masked::end();
         }
         None => panic!("an interrupt came before its handler was set"),
@@ -174,6 +186,32 @@ fn is_user_access(instruction: u64) -> bool {
     (user_access_start as *const () as u64..user_access_end as *const () as u64).contains(&instruction)
 }
 
+/// A report ends in a reset. Should it fail, the others go on, and notice that a core stands still.
+fn wait_for_report_of_another(core: usize) {
+    let is_reporting = || ![NOBODY, core].contains(&REPORTER.load(Ordering::Acquire));
+    if !is_reporting() {
+        return;
+    }
+    STANDING.fetch_or(1 << core, Ordering::AcqRel);
+    while is_reporting() {
+        core::hint::spin_loop();
+    }
+    STANDING.fetch_and(!(1 << core), Ordering::AcqRel);
+}
+
+/// Lets the other cores stand still, as far as they do: what they write to the UART meanwhile would fall into the report.
+fn hold_others(core: usize) {
+    let Some(call) = CALL_OTHERS.get() else { return };
+    call(core);
+    let is_other = |other: &usize| *other != core && (*other == 0 || cores::has_checked_in(*other));
+    let others = (0..CORES_MAX).filter(is_other).fold(0, |others, other| others | 1 << other);
+    let start_ns = timer::now_ns();
+    let is_patient = || timer::now_ns().saturating_sub(start_ns) < STANDING_NS;
+    while STANDING.load(Ordering::Acquire) & others != others && is_patient() {
+        core::hint::spin_loop();
+    }
+}
+
 /// One core reports; another that fails meanwhile, often of the same cause, stops without a word. A second fault on a core while it
 /// reports the first cannot be reported: whoever notices that this core stands still makes a report of its own.
 fn begin_report() {
@@ -181,13 +219,19 @@ fn begin_report() {
     let core = cores::current();
     // Acquire and release hand what is kept on from the core that gave up to the next.
     match REPORTER.compare_exchange(NOBODY, core, Ordering::AcqRel, Ordering::Acquire) {
-        Ok(_) => kept::begin(),
+        Ok(_) => {
+            kept::begin();
+            hold_others(core);
+        }
         Err(reporter) if reporter == core => {
             let _ = writeln!(ReportWriter, "\nkernel fault inside a fault report: this core stops");
             REPORTER.store(NOBODY, Ordering::Release);
             stop_core();
         }
-        Err(_) => stop_core(),
+        Err(_) => {
+            STANDING.fetch_or(1 << core, Ordering::AcqRel);
+            stop_core();
+        }
     }
 }
 

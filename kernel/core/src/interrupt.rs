@@ -27,6 +27,7 @@ pub fn start(controller: &'static dyn InterruptController) {
     CONTROLLER.call_once(|| controller);
     controller.start();
     exceptions::set_interrupt_handler(handle);
+    exceptions::set_call_to_others(|core| wake(others(core)));
     start_core(0);
 }
 
@@ -55,6 +56,12 @@ pub fn wake(core_mask: u32) {
     if let Some(controller) = CONTROLLER.get() {
         controller.wake(core_mask);
     }
+}
+
+/// The mask of all cores but one.
+#[must_use]
+pub fn others(core: usize) -> u32 {
+    ((1 << CORES_MAX) - 1) & !(1 << core)
 }
 
 /// Interrupts of core 0's timer since the start.

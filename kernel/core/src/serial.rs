@@ -181,6 +181,11 @@ impl Serial {
         self.console.flush();
     }
 
+    /// Waits until what is in the UART has left the wire, whatever waits here: for the end of a report, on any core.
+    pub fn drain(&self) {
+        self.console.flush();
+    }
+
     /// Sets the bit rate after what was written has left; returns the rate reached, in bit/s.
     pub fn set_baud(&self, baud: u32) {
         self.flush();
