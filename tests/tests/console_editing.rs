@@ -84,4 +84,10 @@ fn what_is_typed_during_an_answer_is_kept() {
     machine.expect_answer();
     machine.expect_prompt(SHORT);
     assert!(machine.ask("/set seed").contains("99"));
+
+    // Keys that take the kernel longer than the line, each with a long row to draw anew: the engine goes on meanwhile, and the answer ends
+    // before the last of them, which would stop it, is read.
+    machine.ask("/set max_tokens 8");
+    machine.send(["Tell me more.\r", &"a".repeat(300), "\x01", &"x\x7f".repeat(5000), "\x15\x03"].concat());
+    assert_eq!(machine.expect_answer().stop(), "max_tokens");
 }

@@ -7,6 +7,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 /// The interrupt of the virtual timer on a GIC: PPI 11.
 pub const INTERRUPT_ID: u32 = 27;
 const NANOSECONDS: u64 = 1_000_000_000;
+/// CNTV_CTL_EL0.ENABLE, with IMASK clear.
+const ENABLE: u64 = 1;
 static START_TICKS: AtomicU64 = AtomicU64::new(0);
 /// Ticks a second. Where nobody tells it, as fast as the fastest board's: delays are too long rather than too short.
 static FREQUENCY_HZ: AtomicU64 = AtomicU64::new(54_000_000);
@@ -48,20 +50,30 @@ pub fn frequency_hz() -> u64 {
     FREQUENCY_HZ.load(Ordering::Relaxed)
 }
 
-/// Lets the timer interrupt this core after a delay; replaces the deadline before. The interrupt stays until the next call of this
-/// or of [`disarm`].
+/// Lets the timer interrupt this core after a delay; replaces the deadline before. The interrupt stays until the next call of this.
 pub fn arm_ns(delay_ns: u64) {
+    set_deadline(deadline_in(delay_ns));
+}
+
+/// Brings this core's deadline forward. One that comes sooner stays, and so does one that has passed and waits to be handled: whoever
+/// calls this again and again does not put the tick off for ever.
+pub fn arm_within_ns(delay_ns: u64) {
+    let deadline = deadline_in(delay_ns);
+    if CNTV_CTL_EL0.get() & ENABLE == 0 || CNTV_CVAL_EL0.get() > deadline {
+        set_deadline(deadline);
+    }
+}
+
+fn deadline_in(delay_ns: u64) -> u64 {
     let frequency = CNTFRQ_EL0.get();
     let (seconds, rest) = (delay_ns / NANOSECONDS, delay_ns % NANOSECONDS);
     let delay_ticks = seconds.saturating_mul(frequency).saturating_add(rest * frequency / NANOSECONDS);
-    CNTV_CVAL_EL0.set(ticks().saturating_add(delay_ticks));
-    CNTV_CTL_EL0.set(1);
-    barrier::isb(barrier::SY);
+    ticks().saturating_add(delay_ticks)
 }
 
-/// Takes this core's deadline back.
-pub fn disarm() {
-    CNTV_CTL_EL0.set(0);
+fn set_deadline(deadline: u64) {
+    CNTV_CVAL_EL0.set(deadline);
+    CNTV_CTL_EL0.set(ENABLE);
     barrier::isb(barrier::SY);
 }
 

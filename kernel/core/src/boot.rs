@@ -87,6 +87,7 @@ fn set_up(mut machine: Machine, facts: &BootFacts) -> &'static mut Kernel {
         autorun: Autorun::new(),
         light,
         next_check_ns: 0,
+        next_read_ns: 0,
     });
     match problem {
         Some(NoEngine::Payload(error)) => kernel.say(format_args!("{error}.")),

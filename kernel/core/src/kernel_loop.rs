@@ -47,6 +47,8 @@ pub struct Kernel {
     pub light: Light,
     /// When deadlines are looked at next, in nanoseconds since start.
     pub next_check_ns: u64,
+    /// When the line is read again, in nanoseconds since start: until then it is the engine's turn.
+    pub next_read_ns: u64,
 }
 
 /// Shortest sleep for the sake of the MCP server's timers.
@@ -55,6 +57,10 @@ const SLEEP_MIN_NS: u64 = 100_000;
 /// How long core 0 may stay in the engine before it looks after the card again while a model is read: a hundredth of what a slice of
 /// the file takes. The other cores do the work meanwhile.
 const READING_TURN_NS: u64 = 200_000;
+
+/// How long the line is read before the engine has its turn, and how long that is if more bytes wait. A board's line never brings so many
+/// that reading them takes so long; but what is behind a line may be a program that writes without end.
+const TURN_NS: u64 = 5_000_000;
 
 /// How often deadlines and the light are looked at.
 const CHECK_NS: u64 = 20_000_000;
@@ -79,14 +85,23 @@ impl Kernel {
         }
     }
 
-    /// Gives received bytes to the console or the MCP server. Returns whether there were any.
+    /// Gives received bytes to the console or the MCP server, for the time of a turn at most. Returns whether there were any.
     fn read_serial(&mut self) -> bool {
-        let mut has_worked = false;
+        let began_ns = timer::now_ns();
+        if began_ns < self.next_read_ns {
+            return false;
+        }
+        let (mut has_worked, mut now_ns) = (false, began_ns);
         while self.mcp.can_receive()
             && let Some(input) = self.serial.read()
         {
             has_worked = true;
-            self.route(input);
+            self.route(input, now_ns);
+            now_ns = timer::now_ns();
+            if now_ns - began_ns > TURN_NS {
+                self.next_read_ns = now_ns + TURN_NS;
+                break;
+            }
         }
         if self.serial.take_break() {
             self.receive_break();
@@ -108,17 +123,25 @@ impl Kernel {
     /// Lets core 0's engine thread go on if it can. Returns whether it did.
     fn run_engine(&mut self) -> bool {
         if !self.may_enter() {
+            // Without work it needs no turn; a thread that waits for other cores does.
+            if !matches!(self.engine.main.state(), State::Parked(_)) {
+                self.next_read_ns = 0;
+            }
             return false;
         }
         if self.loading.is_arriving() {
-            timer::arm_ns(READING_TURN_NS);
+            timer::arm_within_ns(READING_TURN_NS);
         }
         let left = {
             // Masked from the look until the engine runs: what comes behind the look takes the core out of the engine. Without it a byte
             // that came since this round read the line would wait for the engine's next call.
             let _masked = interrupts::mask();
             if self.mcp.can_receive() && self.serial.has_received() {
-                return true;
+                let turn_ns = self.next_read_ns.saturating_sub(timer::now_ns());
+                if turn_ns == 0 {
+                    return true;
+                }
+                timer::arm_within_ns(turn_ns);
             }
             self.engine.main.run()
         };
@@ -169,7 +192,7 @@ impl Kernel {
     fn sleep(&mut self) {
         let _masked = interrupts::mask();
         if let Some(at_ns) = self.mcp.next_timer_ns() {
-            timer::arm_ns(at_ns.saturating_sub(timer::now_ns()).clamp(SLEEP_MIN_NS, interrupt::TICK_NS));
+            timer::arm_within_ns(at_ns.saturating_sub(timer::now_ns()).max(SLEEP_MIN_NS));
         }
         if !self.serial.has_input() && !self.may_enter() && !TEAM.is_stopping() {
             interrupts::wait_for_interrupt();

@@ -8,7 +8,7 @@ use heapless::Vec;
 
 use crate::kernel_loop::Kernel;
 use crate::platform::Clock;
-use crate::{heap, logging};
+use crate::{heap, interrupt, logging};
 
 /// A longer device tree does not fit into a message; those of the firmware have some 80 KiB.
 const DEVICE_TREE_BYTES_MAX: u64 = 128 << 10;
@@ -106,6 +106,7 @@ impl Kernel {
         let pool = heap::usage();
         let figures = [
             ("uptime_ns", timer::now_ns()),
+            ("timer_interrupts_total", interrupt::timer_total()),
             ("requests_total", self.engine.requests_ended),
             ("generated_tokens_total", self.engine.generated_tokens),
             ("faults_total", self.engine.faults),

@@ -9,19 +9,18 @@ use crate::serial::Input;
 
 impl Kernel {
     /// What was received goes where the mode of the line says. Frames tell by themselves what is missing, and people see it.
-    pub fn route(&mut self, input: Input) {
+    pub fn route(&mut self, input: Input, now_ns: u64) {
         match input {
-            Input::Byte(byte) => self.route_byte(byte),
+            Input::Byte(byte) => self.route_byte(byte, now_ns),
             Input::Gap if self.mcp.mode == Mode::Plain => self.mcp.take_gap(),
             Input::Gap => {}
         }
     }
 
-    fn route_byte(&mut self, byte: u8) {
+    fn route_byte(&mut self, byte: u8, now_ns: u64) {
         if self.mcp.mode == Mode::Plain {
-            return self.receive_plain(byte);
+            return self.receive_plain(byte, now_ns);
         }
-        let now_ns = timer::now_ns();
         self.mcp.link.hold(!self.mcp.outbox.has_room_to_receive());
         // Copied out of the link, so that the kernel is free to act on them.
         let mut text = Vec::<u8, FRAME_BYTES_MAX>::new();
@@ -88,8 +87,8 @@ impl Kernel {
     }
 
     /// A bridge or a console on the PC may come to a line that a program left in plain mode: their frames are no JSON.
-    fn receive_plain(&mut self, byte: u8) {
-        match self.mcp.link.receive(byte, timer::now_ns()) {
+    fn receive_plain(&mut self, byte: u8, now_ns: u64) {
+        match self.mcp.link.receive(byte, now_ns) {
             Some(Received::Hello) => return self.begin_session(Mode::Checked),
             Some(Received::LogWanted) => return self.begin_console_log(),
             _ => {}
