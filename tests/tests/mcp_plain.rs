@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use barellama_mcp::wire::log_request;
+use barellama_mcp::wire::{Link, Received, Role, Timing, log_request};
 use barellama_tests::client::Client;
 use barellama_tests::machine::SHORT;
 use barellama_tests::{Machine, artifacts};
@@ -81,16 +81,15 @@ fn bad_lines_floods_and_the_worst_lines_are_answered_until_the_console_comes_bac
     machine.expect_ready();
     let mut program = Program::connect(&socket);
     program.send(b"/mcp\r");
-    let client = json!({"name": "test", "version": "1"});
-    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
-    let answer = program.ask("init", "initialize", params);
+    let answer = program.ask("init", "initialize", client());
     assert_eq!(answer["result"]["protocolVersion"], "2025-11-25");
 
     answers_bad_lines(&mut program);
     answers_a_flood(&mut program);
     survives_the_worst_lines(&mut program);
 
-    program.send(b"/console");
+    // A person who comes to the line and types Ctrl-C first.
+    program.send(b"{half a line\x03/console");
     machine.expect_prompt(SHORT);
 
     // A program that went away in the middle of a line: the bridge gets in even so.
@@ -111,6 +110,96 @@ fn bad_lines_floods_and_the_worst_lines_are_answered_until_the_console_comes_bac
     let mut console = UnixStream::connect(&socket).expect("the line is there");
     console.write_all(&log_request()).expect("the line takes it");
     machine.expect_prompt(SHORT);
+
+    the_timer_goes_on_whatever_waits(&mut console);
+}
+
+/// A bridge that acknowledges nothing, so that the board has something to send again, and keeps the board awake: the timer of core 0, which
+/// the watchdog is fed by, is not put off.
+fn the_timer_goes_on_whatever_waits(line: &mut UnixStream) {
+    const TICKS_PER_SECOND: u64 = 20;
+    let mut bridge = Bridge::open(line);
+    let [ticks, uptime_ns] = bridge.metrics();
+    bridge.line.set_read_timeout(Some(Duration::from_millis(5))).expect("a time can be set");
+    let end = Instant::now() + Duration::from_millis(1500);
+    while Instant::now() < end {
+        bridge.line.write_all(b".").expect("the line takes it");
+        // What comes again because it was not acknowledged.
+        let _ = bridge.line.read(&mut [0; 4096]);
+    }
+    bridge.line.set_read_timeout(Some(PATIENCE)).expect("a time can be set");
+    let [ticks_later, uptime_later_ns] = bridge.metrics();
+    let due = (uptime_later_ns - uptime_ns) * TICKS_PER_SECOND / 1_000_000_000;
+    assert!(4 * (ticks_later - ticks) > due, "{} timer interrupts of {due}", ticks_later - ticks);
+}
+
+/// The host's end of the checked line, byte by byte.
+struct Bridge<'l> {
+    line: &'l mut UnixStream,
+    link: Link,
+}
+
+impl<'l> Bridge<'l> {
+    fn open(line: &'l mut UnixStream) -> Self {
+        line.set_read_timeout(Some(PATIENCE)).expect("a time can be set");
+        let mut bridge = Self { line, link: Link::new(Role::Host, Timing::default()) };
+        bridge.link.hello(4711, 0);
+        bridge.say();
+        while !bridge.link.is_open() {
+            bridge.hear(|_, _| {});
+        }
+        bridge.ask("initialize", client());
+        bridge
+    }
+
+    /// Sends what is queued, and no acknowledgement for what will come.
+    fn say(&mut self) {
+        let mut bytes = [0; 4096];
+        let count = self.link.poll_output(0, &mut bytes);
+        self.line.write_all(&bytes[..count]).expect("the line takes it");
+    }
+
+    /// Takes what the board sends, part by part of its messages.
+    fn hear(&mut self, mut take: impl FnMut(&[u8], bool)) {
+        let mut bytes = [0; 4096];
+        let count = self.line.read(&mut bytes).expect("the board speaks");
+        for byte in &bytes[..count] {
+            if let Some(Received::Message { bytes, is_end }) = self.link.receive(*byte, 0) {
+                take(bytes, is_end);
+            }
+        }
+    }
+
+    fn ask(&mut self, method: &str, params: Value) -> Value {
+        let request = json!({"jsonrpc": "2.0", "id": method, "method": method, "params": params});
+        self.link.queue(format!("{request}\n").as_bytes());
+        self.say();
+        let (mut message, mut is_whole) = (Vec::new(), false);
+        while !is_whole {
+            self.hear(|bytes, is_end| {
+                message.extend_from_slice(bytes);
+                is_whole |= is_end;
+            });
+        }
+        serde_json::from_slice(&message).expect("a message")
+    }
+
+    /// Core 0's timer interrupts and the time since the start.
+    fn metrics(&mut self) -> [u64; 2] {
+        let answer = self.ask("resources/read", json!({"uri": "pi://metrics"}));
+        let text = answer["result"]["contents"][0]["text"].as_str().unwrap_or_else(|| panic!("{answer}"));
+        ["timer_interrupts_total ", "uptime_ns "].map(|name| {
+            let value =
+                text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name}: {text}"));
+            value.parse().expect("a number")
+        })
+    }
+}
+
+/// Parameters of `initialize`.
+fn client() -> Value {
+    let client = json!({"name": "test", "version": "1"});
+    json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client})
 }
 
 fn answers_bad_lines(program: &mut Program) {

@@ -19,7 +19,7 @@ use barellama_arch::timer;
 use barellama_mcp::LINE_BYTES_MAX;
 use barellama_mcp::outbox::{OUTBOX_BYTES, Outbox};
 use barellama_mcp::server::{Buffers, Server, Submission, Ticket};
-use barellama_mcp::wire::{FRAME_BYTES_MAX, Line, LineAssembler, Link, Mode, Role, Timing};
+use barellama_mcp::wire::{FRAME_BYTES_MAX, Line, LineAssembler, Link, Mode, Role, Timing, is_console_command};
 use heapless::Deque;
 use static_cell::ConstStaticCell;
 
@@ -36,6 +36,7 @@ const PART_BYTES: usize = 256;
 const BROKEN_LINE_NS: u64 = 1_000_000_000;
 /// A typed `/console` and not much more.
 const COMMAND_BYTES: usize = 64;
+const CONTROL_C: u8 = 3;
 
 static BUFFERS: ConstStaticCell<Buffers> = ConstStaticCell::new(Buffers::new());
 static OUTBOX: ConstStaticCell<[u8; OUTBOX_BYTES]> = ConstStaticCell::new([0; OUTBOX_BYTES]);
@@ -140,6 +141,15 @@ impl Mcp {
     #[must_use]
     pub fn can_receive(&self) -> bool {
         self.mode != Mode::Plain || self.outbox.has_room_to_refuse()
+    }
+
+    /// Whether a byte ends a typed `/console`. Ctrl-C drops what stands in the row in front of it, as on the console.
+    fn ends_console_command(&mut self, byte: u8) -> bool {
+        if byte == CONTROL_C {
+            self.commands.clear();
+            return false;
+        }
+        matches!(self.commands.push(byte), Some(Line::Whole(line)) if is_console_command(line))
     }
 
     fn take_line(&mut self, byte: u8, serial: &Serial) {

@@ -1,7 +1,7 @@
 //! Received bytes by the mode of the line, and clients that come and go.
 
 use barellama_arch::timer;
-use barellama_mcp::wire::{FRAME_BYTES_MAX, Line, Mode, Received, detect_plain_start, is_console_command};
+use barellama_mcp::wire::{FRAME_BYTES_MAX, Mode, Received, detect_plain_start};
 use heapless::Vec;
 
 use crate::kernel_loop::Kernel;
@@ -93,11 +93,7 @@ impl Kernel {
             Some(Received::LogWanted) => return self.begin_console_log(),
             _ => {}
         }
-        let is_end = match self.mcp.commands.push(byte) {
-            Some(Line::Whole(line)) => is_console_command(line),
-            _ => false,
-        };
-        if is_end {
+        if self.mcp.ends_console_command(byte) {
             return self.end_session();
         }
         self.mcp.take_line(byte, self.serial);
@@ -114,12 +110,8 @@ impl Kernel {
 
     /// It may be the rest of a damaged frame, so nothing of it is carried out but the way back to the console.
     fn receive_outside_frames(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            if let Some(Line::Whole(line)) = self.mcp.commands.push(*byte)
-                && is_console_command(line)
-            {
-                return self.end_session();
-            }
+        if bytes.iter().any(|byte| self.mcp.ends_console_command(*byte)) {
+            self.end_session();
         }
     }
 
