@@ -297,13 +297,19 @@ impl Kernel {
             let since_ns = self.engine.prepare_progress_ns;
             let at_ns = since_ns.saturating_add(budget_ns.max(STEP_BUDGET_UNMEASURED_NS));
             Some(Due { at_ns, id: 0, why: Overdue::Step })
+        if let Some(due) = self.expect_next_due().filter(|due| now_ns > due.at_ns) {
+            TEAM.raise_late(due);
+        }
+    }
+
+    /// Tells the timers of all cores which deadline comes next; returns it.
+    pub fn expect_next_due(&self) -> Option<Due> {
+        let budget_ns = self.engine.step_budget_ns(self.console.settings.step_deadline_ms);
         } else {
             self.requests.next_due(budget_ns)
         };
         TEAM.expect_by(due);
-        if let Some(due) = due.filter(|due| now_ns > due.at_ns) {
-            TEAM.raise_late(0, due);
-        }
+        due
     }
 
     /// Writes the control words of the slots that were asked to stop.
@@ -353,7 +359,7 @@ impl Kernel {
         let main_pc = self.engine.main.context().pc;
         let symbols = mmu::payload().and_then(payload::symbols);
         self.print(|out| {
-            if let Some(core) = TEAM.noticed_by() {
+            if let Some(core) = fault.noticed_by {
                 write!(out, "    noticed by the timer of core {core}\r\n")?;
             }
             for core in 0..cores {

@@ -8,7 +8,6 @@ use barellama_arch::{executed, timer};
 use crate::call_budget;
 use crate::engine::calls::{self, Arguments};
 use crate::engine::main_thread::State;
-use crate::engine::team::TEAM;
 use crate::integrity::Sums;
 use crate::kernel_loop::Kernel;
 use crate::lifecycle::Life;
@@ -45,6 +44,8 @@ impl Kernel {
             self.mcp.started(ticket);
         }
         self.engine.main.answer(Ok((slot as u64, bytes as u64)));
+        // At once: should the loop not come round any more, the timers know of it.
+        self.expect_next_due();
         true
     }
 
@@ -149,8 +150,9 @@ impl Kernel {
         let entry = self.requests.finish(id).ok_or(CallError::UnknownRequest)?;
         if self.requests.is_empty() {
             calls::BUDGET.set(call_budget::IDLE_UNITS);
-            TEAM.expect_by(None);
         }
+        // The deadlines of this request must not end those of others.
+        self.expect_next_due();
         self.end_request(&entry, &outcome);
         Ok(0)
     }

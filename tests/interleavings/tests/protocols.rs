@@ -1,4 +1,4 @@
-//! Fork, join, park and wake in every interleaving of up to three cores.
+//! Fork, join, park, wake, start and stop in every interleaving of up to three cores.
 //!
 //! The files are those that ship. Around them stands what the kernel does for `park` and `wake`: flags, and an interrupt that stays
 //! pending until it is taken, as the processor's does. A lost wake-up shows as a deadlock, a missing ordering as a data race on the
@@ -7,6 +7,12 @@
 #[path = "../../../kernel/engine/src/compute/roster.rs"]
 #[allow(missing_docs, dead_code, reason = "documented where it ships; nobody counts tasks here")]
 mod roster;
+#[allow(dead_code, reason = "no core asks how many cores there are but by the protocol")]
+#[path = "../../../kernel/core/src/engine/starts.rs"]
+mod starts;
+#[allow(dead_code, reason = "the stop by hand needs no model of its own")]
+#[path = "../../../kernel/core/src/engine/stop.rs"]
+mod stop;
 #[allow(dead_code, reason = "the flags are cleared while no core runs")]
 #[path = "../../../kernel/core/src/engine/wake_flags.rs"]
 mod wake_flags;
@@ -14,6 +20,30 @@ mod wake_flags;
 mod atomics {
     pub use loom::hint::spin_loop;
     pub use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+
+    /// A spinning lock's methods on a lock of loom's, which knows when a thread cannot go on.
+    pub struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+            self.0.lock().unwrap()
+        }
+
+        pub fn try_lock(&self) -> Option<loom::sync::MutexGuard<'_, T>> {
+            self.0.try_lock().ok()
+        }
+    }
+
+    /// A core that is interrupted is a thread of its own here.
+    pub struct Masked;
+
+    pub fn mask() -> Masked {
+        Masked
+    }
 }
 
 use loom::cell::UnsafeCell;
@@ -22,6 +52,8 @@ use loom::thread;
 
 use atomics::{AtomicBool, AtomicU32, Ordering};
 use roster::{Roster, Sleep};
+use starts::{Start, Starts};
+use stop::Stop;
 use wake_flags::WakeFlags;
 
 const CORES: usize = 3;
@@ -177,5 +209,68 @@ fn a_wake_up_that_comes_before_the_sleep_is_not_lost() {
         };
         Core { kernel: &kernel, core: 0 }.wake(0b10);
         sleeper.join().unwrap();
+    });
+}
+
+fn stop() -> Stop<u32, u32> {
+    Stop::new(AtomicBool::new(false), atomics::Mutex::new(None), atomics::Mutex::new(None))
+}
+
+/// A timer that notices a deadline at the very moment at which core 0 stops the engine and starts it again: it ends the old run or nothing.
+#[test]
+fn a_late_look_at_a_deadline_does_not_stop_the_next_run() {
+    model(None, || {
+        let stop = Arc::new(stop());
+        stop.expect_by(Some(7));
+        let timer = {
+            let stop = stop.clone();
+            thread::spawn(move || stop.raise_if_due(|due| *due == 7, |due| due))
+        };
+        stop.ask();
+        stop.end();
+        timer.join().unwrap();
+        assert!(!stop.is_asked() && stop.take_fault().is_none());
+    });
+}
+
+/// Timers of two cores, and a third one that faults: one of them is told, and the stop is asked for.
+#[test]
+fn of_faults_at_the_same_time_one_is_kept() {
+    model(Some(3), || {
+        let stop = Arc::new(stop());
+        stop.expect_by(Some(7));
+        let timers = [1, 2].map(|core| {
+            let stop = stop.clone();
+            thread::spawn(move || stop.raise_if_due(|_| true, |due| 10 * core + due))
+        });
+        stop.raise(3);
+        let noticed = timers.map(|timer| timer.join().unwrap());
+        let fault = stop.take_fault().unwrap();
+        assert!(stop.is_asked());
+        assert!(fault == 3 || noticed[(fault / 10 - 1) as usize], "{fault} {noticed:?}");
+        assert!(stop.take_fault().is_none());
+    });
+}
+
+/// A core that hears of a start only when the next one is announced takes part once, with the cores of the start that it saw.
+#[test]
+fn a_core_takes_part_in_a_start_at_most_once() {
+    model(None, || {
+        let starts = Arc::new(Starts::new(AtomicU32::new(0)));
+        let worker = {
+            let starts = starts.clone();
+            thread::spawn(move || {
+                let (mut seen, mut runs) = (Start::NONE, 0);
+                for _ in 0..3 {
+                    let latest = starts.latest();
+                    runs += u32::from(latest != seen && 1 < latest.cores());
+                    seen = latest;
+                }
+                runs
+            })
+        };
+        starts.announce(1);
+        starts.announce(2);
+        assert!(worker.join().unwrap() <= 1);
     });
 }

@@ -11,11 +11,15 @@ pub mod backtrace;
 pub mod calls;
 pub mod main_thread;
 pub mod memory;
+mod starts;
+mod stop;
 pub mod team;
 mod wake_flags;
 pub mod worker;
 
-/// What [`wake_flags`] is built on; `tests/interleavings` gives it loom's.
+/// What [`starts`], [`stop`] and [`wake_flags`] are built on; `tests/interleavings` gives them loom's.
 mod atomics {
-    pub use core::sync::atomic::{AtomicBool, Ordering};
+    pub use barellama_arch::interrupts::mask;
+    pub use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+    pub use spin::Mutex;
 }

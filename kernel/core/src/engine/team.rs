@@ -2,15 +2,16 @@
 //!
 //! Core 0 starts and stops the engine; cores 1 to 3 follow. A core that faults asks for the stop itself.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use barellama_abi::fault::{FaultKind, FaultReport};
 use barellama_abi::layout::{CORES_MAX, Region};
-use barellama_arch::interrupts;
 use barellama_arch::syndrome::{self, Syndrome};
 use barellama_arch::user::UserContext;
 use spin::Mutex;
 
+use super::starts::{Start, Starts};
+use super::stop::Stop;
 use super::wake_flags::WakeFlags;
 use crate::interrupt;
 use crate::requests::{Due, Overdue};
@@ -20,8 +21,6 @@ pub static TEAM: Team = Team::new();
 
 /// How long after a deadline the timers wait for core 0, whose loop looks more often and knows of the latest progress: two ticks.
 const GRACE_NS: u64 = 2 * interrupt::TICK_NS;
-/// No core's timer noticed a deadline: the kernel's loop did.
-const NOBODY: usize = usize::MAX;
 
 /// A fault with the registers of the core that met it.
 #[derive(Clone, Debug)]
@@ -30,15 +29,16 @@ pub struct CapturedFault {
     pub report: FaultReport,
     /// The registers of that core when it left EL0.
     pub context: UserContext,
+    /// The core whose timer noticed a deadline; `None` if it was the kernel's loop.
+    pub noticed_by: Option<usize>,
 }
 
 /// Shared state of the cores.
 pub struct Team {
-    /// Counts starts; a core takes part in each start once.
-    generation: AtomicU32,
-    is_stopping: AtomicBool,
+    /// A core takes part in each start once, if at all.
+    starts: Starts,
+    stop: Stop<CapturedFault, Due>,
     entry: AtomicU64,
-    cores: AtomicU32,
     is_idle: [AtomicBool; CORES_MAX],
     wake_flags: WakeFlags<CORES_MAX>,
     /// Where each core was when it last left EL0 by an interrupt: what a late step is reported with.
@@ -46,28 +46,19 @@ pub struct Team {
     is_parked: [AtomicBool; CORES_MAX],
     /// The registers of cores 1 to 3 when they left the engine because of the stop.
     left: [Mutex<Option<UserContext>>; CORES_MAX],
-    fault: Mutex<Option<CapturedFault>>,
-    /// The deadline that comes next, for the timers of all cores.
-    due: Mutex<Option<Due>>,
-    /// The core whose timer noticed that it had passed.
-    noticed_by: AtomicUsize,
 }
 
 impl Team {
     const fn new() -> Self {
         Self {
-            generation: AtomicU32::new(0),
-            is_stopping: AtomicBool::new(false),
+            starts: Starts::new(AtomicU32::new(0)),
+            stop: Stop::new(AtomicBool::new(false), Mutex::new(None), Mutex::new(None)),
             entry: AtomicU64::new(0),
-            cores: AtomicU32::new(1),
             is_idle: [const { AtomicBool::new(true) }; CORES_MAX],
             wake_flags: WakeFlags::new([const { AtomicBool::new(false) }; CORES_MAX]),
             last_pc: [const { AtomicU64::new(0) }; CORES_MAX],
             is_parked: [const { AtomicBool::new(false) }; CORES_MAX],
             left: [const { Mutex::new(None) }; CORES_MAX],
-            fault: Mutex::new(None),
-            due: Mutex::new(None),
-            noticed_by: AtomicUsize::new(NOBODY),
         }
     }
 
@@ -79,35 +70,31 @@ impl Team {
             self.is_parked[core].store(false, Ordering::Relaxed);
             *self.left[core].lock() = None;
         }
-        for core in 1..cores.min(CORES_MAX) {
+        let cores = cores.min(CORES_MAX);
+        for core in 1..cores {
             self.is_idle[core].store(false, Ordering::Relaxed);
         }
-        self.with(&self.fault, |fault| *fault = None);
-        self.expect_by(None);
-        self.noticed_by.store(NOBODY, Ordering::Relaxed);
         self.entry.store(entry, Ordering::Relaxed);
-        self.cores.store(u32::try_from(cores).unwrap_or(1), Ordering::Relaxed);
-        self.is_stopping.store(false, Ordering::Relaxed);
-        // Release: whoever sees the new generation sees the entry and the memory that was prepared.
-        self.generation.fetch_add(1, Ordering::Release);
-        interrupt::wake(others(0));
+        self.stop.end();
+        // At most `CORES_MAX`.
+        self.starts.announce(cores as u8);
+        interrupt::wake(interrupt::others(0));
     }
 
     /// Asks all cores to leave the engine.
     pub fn stop(&self, core: usize) {
-        self.is_stopping.store(true, Ordering::Release);
-        interrupt::wake(others(core));
+        self.stop.ask();
+        interrupt::wake(interrupt::others(core));
     }
 
     /// Whether the cores have to leave the engine.
     pub fn is_stopping(&self) -> bool {
-        self.is_stopping.load(Ordering::Acquire)
+        self.stop.is_asked()
     }
 
-    /// Ends a stop that no start follows: all cores are idle and stay so.
+    /// Ends a stop that no start follows: all cores are idle and stay so. A fault on the way out does not matter any more.
     pub fn settle(&self) {
-        self.expect_by(None);
-        self.is_stopping.store(false, Ordering::Release);
+        self.stop.end();
     }
 
     /// Whether cores 1 to 3 are all out of the engine.
@@ -115,19 +102,14 @@ impl Team {
         self.is_idle[1..].iter().all(|is_idle| is_idle.load(Ordering::Acquire))
     }
 
-    /// The number of the latest start.
-    pub fn generation(&self) -> u32 {
-        self.generation.load(Ordering::Acquire)
+    /// The latest start.
+    pub fn latest_start(&self) -> Start {
+        self.starts.latest()
     }
 
     /// First instruction of the engine.
     pub fn entry(&self) -> u64 {
         self.entry.load(Ordering::Relaxed)
-    }
-
-    /// Whether a core takes part in the latest start.
-    pub fn takes_part(&self, core: usize) -> bool {
-        core < self.cores.load(Ordering::Relaxed) as usize
     }
 
     /// Says that a worker is out of the engine.
@@ -170,7 +152,7 @@ impl Team {
     /// the other.
     pub fn wake(&self, core_mask: u32, from: usize) {
         self.wake_flags.set(core_mask);
-        let targets = core_mask & others(from);
+        let targets = core_mask & interrupt::others(from);
         if targets != 0 {
             interrupt::wake(targets);
         }
@@ -198,27 +180,25 @@ impl Team {
 
     /// Tells the timers of all cores which deadline comes next, if any.
     pub fn expect_by(&self, due: Option<Due>) {
-        self.with(&self.due, |place| *place = due);
+        self.stop.expect_by(due);
     }
 
     /// Stops the engine if the next deadline passed and core 0 did not see to it. Called by the timer of every core, interrupts masked.
     pub fn check_due(&self, core: usize, now_ns: u64) {
-        // Taken: core 0 is just seeing to it.
-        let due = self.due.try_lock().and_then(|due| *due);
-        let Some(due) = due.filter(|due| now_ns > due.at_ns.saturating_add(GRACE_NS)) else { return };
-        if !self.is_stopping() {
-            self.noticed_by.store(core, Ordering::Relaxed);
-            self.raise_late(core, due);
+        let has_passed = |due: &Due| now_ns > due.at_ns.saturating_add(GRACE_NS);
+        if self.stop.raise_if_due(has_passed, |due| self.late(due, Some(core))) {
+            interrupt::wake(interrupt::others(core));
         }
     }
 
-    /// The core whose timer noticed the last deadline; `None` if it was the kernel's loop.
-    pub fn noticed_by(&self) -> Option<usize> {
-        Some(self.noticed_by.load(Ordering::Relaxed)).filter(|core| *core != NOBODY)
+    /// Notes that the kernel's loop found a missed deadline and asks for the stop.
+    pub fn raise_late(&self, due: Due) {
+        self.stop.raise(self.late(due, None));
+        interrupt::wake(interrupt::others(0));
     }
 
-    /// Notes that a deadline was missed and asks for the stop. The culprit's registers are known when it left the engine.
-    pub fn raise_late(&self, from: usize, due: Due) {
+    /// The fault of a missed deadline. The culprit's registers are known when it left the engine.
+    fn late(&self, due: Due, noticed_by: Option<usize>) -> CapturedFault {
         let culprit = self.late_core();
         let elr_el1 = self.last_pc(culprit);
         let report = FaultReport {
@@ -233,13 +213,12 @@ impl Team {
             region: Region::of(elr_el1),
             request_id: due.id,
         };
-        self.raise_report(from, report, &UserContext::default());
+        CapturedFault { report, context: UserContext::default(), noticed_by }
     }
 
     /// The core that the others wait for: the first one that does not sleep in a call. Core 0 if none stands out.
     fn late_core(&self) -> usize {
-        let cores = self.cores.load(Ordering::Relaxed) as usize;
-        (0..cores).find(|core| !self.is_parked(*core)).unwrap_or(0)
+        (0..self.latest_start().cores()).find(|core| !self.is_parked(*core)).unwrap_or(0)
     }
 
     /// Notes a call that is a fault and asks for the stop. The first one counts.
@@ -258,24 +237,11 @@ impl Team {
 
     /// The fault for which the engine was stopped.
     pub fn take_fault(&self) -> Option<CapturedFault> {
-        self.with(&self.fault, Option::take)
+        self.stop.take_fault()
     }
 
     fn raise_report(&self, from: usize, report: FaultReport, context: &UserContext) {
-        self.with(&self.fault, |first| {
-            first.get_or_insert_with(|| CapturedFault { report, context: context.clone() });
-        });
-        self.stop(from);
+        self.stop.raise(CapturedFault { report, context: context.clone(), noticed_by: None });
+        interrupt::wake(interrupt::others(from));
     }
-
-    /// Masked, so that this core's timer does not find the lock taken.
-    fn with<T, R>(&self, place: &Mutex<T>, work: impl FnOnce(&mut T) -> R) -> R {
-        let _masked = interrupts::mask();
-        work(&mut place.lock())
-    }
-}
-
-/// The mask of all cores but one.
-fn others(core: usize) -> u32 {
-    ((1 << CORES_MAX) - 1) & !(1 << core)
 }

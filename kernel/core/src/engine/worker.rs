@@ -6,6 +6,7 @@ use barellama_arch::user::{self, Exit, UserContext};
 use barellama_arch::{cores, interrupts, probe};
 
 use super::calls::{self, Arguments};
+use super::starts::Start;
 use super::team::TEAM;
 use crate::{interrupt, protection, self_test};
 
@@ -14,10 +15,10 @@ pub fn run(core: usize) -> ! {
     probe::write_guard_words(core);
     interrupt::start_core(core);
     protection::note(core);
-    let mut seen = 0;
+    let mut seen = Start::NONE;
     loop {
         seen = wait_for_start(seen);
-        if TEAM.takes_part(core) {
+        if core < seen.cores() {
             run_engine(core);
             TEAM.note_idle(core);
         }
@@ -32,12 +33,12 @@ pub fn first_context(core: usize) -> UserContext {
 }
 
 /// Returns at a start that is stopped already, too: core 0 counts on this core's word that it is out again.
-fn wait_for_start(seen: u32) -> u32 {
+fn wait_for_start(seen: Start) -> Start {
     loop {
-        sleep_unless(|| TEAM.generation() != seen);
-        let generation = TEAM.generation();
-        if generation != seen {
-            return generation;
+        sleep_unless(|| TEAM.latest_start() != seen);
+        let latest = TEAM.latest_start();
+        if latest != seen {
+            return latest;
         }
     }
 }

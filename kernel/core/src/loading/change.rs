@@ -126,8 +126,6 @@ impl Kernel {
         if !TEAM.are_workers_idle() {
             return false;
         }
-        // A fault on the way out does not matter any more.
-        let _ = TEAM.take_fault();
         TEAM.settle();
         let Stage::Stopping { then } = core::mem::replace(&mut self.loading.stage, Stage::Settled) else {
             return false;
