@@ -33,7 +33,7 @@ fn a_pulled_card_is_told_and_the_next_one_is_read() {
     fs::write(&half, &whole[..whole.len() / 2]).unwrap();
     let (small, large) = (artifacts::tiny("iq2_xs"), artifacts::tiny("f16"));
     let first = Card::with_files(CardSize::Auto, &[("a-small.gguf", &small), ("large.gguf", &large)]);
-    let second = Card::with_files(CardSize::Auto, &[("half.gguf", &half)]);
+    let second = Card::with_files(CardSize::Auto, &[("a-small.gguf", &half), ("half.gguf", &half)]);
 
     let socket = directory.path().join("monitor.sock");
     let mut machine = Machine::raspi4b().card(&first.path()).monitor_socket(&socket).boot();
@@ -53,8 +53,11 @@ fn a_pulled_card_is_told_and_the_next_one_is_read() {
 
     // Another card, with a file that was cut: refused, and the way back is shown.
     slot.put_card(&second.path());
-    let listed = expect_all(&mut machine, "/models", &["half.gguf"]);
-    assert!(!listed.contains("large.gguf"), "{listed}");
+    let listed = expect_all(&mut machine, "/models", &["half.gguf", "a-small.gguf"]);
+    assert!(!listed.contains("large.gguf") && !listed.contains("loaded"), "{listed}");
+    slot.put_card(&first.path());
+    expect_all(&mut machine, "/models", &["large.gguf", "loaded"]);
+    slot.put_card(&second.path());
     let way_back = "/load a-small.gguf takes the model back";
     expect_all(&mut machine, "/load half.gguf", &["The model was refused:", way_back]);
 

@@ -48,6 +48,7 @@ fn a_client_changes_the_model() {
     assert_eq!(text(&mut client), before, "a refusal changes nothing");
 
     monitor.pull_card();
+    assert_eq!(loaded(&mut client), [("a.gguf".to_owned(), true)], "the card is asked; the model in memory is there");
     let refused = models(&mut client, json!({"action": "load", "name": "b.gguf"})).to_string();
     assert!(refused.contains("The model was not changed: no SD card answers"), "{refused}");
     assert_eq!(text(&mut client), before, "the model in memory needs no card");

@@ -16,6 +16,7 @@ use crate::integrity::Sums;
 use crate::interrupt;
 use crate::kernel_loop::Kernel;
 use crate::led::Signal;
+use crate::loading::LoadRefusal;
 use crate::payload;
 use crate::requests::{Due, Overdue};
 
@@ -230,7 +231,8 @@ impl Kernel {
     /// Carries on when the engine was asked to stop: once all cores are out of it, reports and restarts. Returns whether there was
     /// something to do.
     pub fn follow_engine(&mut self) -> bool {
-        if !TEAM.is_stopping() {
+        // A change of the model waits for the cores itself, and what it is for must not be lost to a fault on the way out.
+        if !TEAM.is_stopping() || self.loading.is_stopping() {
             return false;
         }
         self.engine.main.stop();
@@ -257,7 +259,7 @@ impl Kernel {
             Consequence::Restart => self.restart(),
             Consequence::ReadModelAgain => {
                 self.discard_model();
-                self.begin_loading();
+                self.load_after_fault();
             }
             Consequence::RebootNeeded => self.discard_model(),
             // What was arriving is given up: half a file is of no use for a restart.
@@ -270,6 +272,9 @@ impl Kernel {
     /// Starts the engine again because the user asked for it.
     pub fn restart_by_hand(&mut self) {
         self.engine.recent_faults_ns.clear();
+        if self.loading.has_asker() {
+            return self.say(format_args!("Not restarted: {}.", LoadRefusal::Busy));
+        }
         let is_sealed = self.engine.model.as_ref().map(ModelMapping::is_sealed);
         match (is_sealed, self.engine.life) {
             (None, _) => self.begin_loading(),
@@ -290,13 +295,8 @@ impl Kernel {
         if TEAM.is_stopping() {
             return;
         }
-        let budget_ns = self.engine.step_budget_ns(self.console.settings.step_deadline_ms);
         let expired = self.requests.expire(now_ns);
         self.write_controls(expired);
-        let due = if self.engine.life == Life::Preparing {
-            let since_ns = self.engine.prepare_progress_ns;
-            let at_ns = since_ns.saturating_add(budget_ns.max(STEP_BUDGET_UNMEASURED_NS));
-            Some(Due { at_ns, id: 0, why: Overdue::Step })
         if let Some(due) = self.expect_next_due().filter(|due| now_ns > due.at_ns) {
             TEAM.raise_late(due);
         }
@@ -305,6 +305,10 @@ impl Kernel {
     /// Tells the timers of all cores which deadline comes next; returns it.
     pub fn expect_next_due(&self) -> Option<Due> {
         let budget_ns = self.engine.step_budget_ns(self.console.settings.step_deadline_ms);
+        let due = if self.engine.life == Life::Preparing {
+            let since_ns = self.engine.prepare_progress_ns;
+            let at_ns = since_ns.saturating_add(budget_ns.max(STEP_BUDGET_UNMEASURED_NS));
+            Some(Due { at_ns, id: 0, why: Overdue::Step })
         } else {
             self.requests.next_due(budget_ns)
         };

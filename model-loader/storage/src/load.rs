@@ -100,6 +100,12 @@ impl Load {
         })
     }
 
+    /// Where the file lies.
+    #[must_use]
+    pub fn file(&self) -> FileEntry {
+        self.file
+    }
+
     /// Size of the file, in bytes.
     #[must_use]
     pub fn file_bytes(&self) -> u64 {

@@ -9,7 +9,7 @@ use crate::error::StorageError;
 use crate::host::SdHost;
 use crate::listing::{Listing, ModelFile, Models, Path};
 use crate::load::{Destination, Load, LoadStep};
-use crate::volume::Volume;
+use crate::volume::{FileEntry, Volume};
 
 /// The most controllers that are tried.
 pub const HOSTS_MAX: usize = 2;
@@ -120,6 +120,14 @@ impl<H: SdHost> Storage<H> {
     /// See [`Listing::find`]; [`StorageError::NotReady`] or why the storage failed.
     pub fn find_model(&mut self, name: &str) -> Result<Path, StorageError> {
         self.listing.find(&self.mounted()?, &mut self.blocks, name)
+    }
+
+    /// Where a file lies: another card, or another file of the same path, gives another place.
+    ///
+    /// # Errors
+    /// See [`Volume::open`]; [`StorageError::NotReady`] or why the storage failed.
+    pub fn find_file(&mut self, path: &str) -> Result<FileEntry, StorageError> {
+        self.mounted()?.open(&mut self.blocks, path)
     }
 
     /// Reads a whole small file; returns its size in bytes.

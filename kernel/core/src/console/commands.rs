@@ -40,7 +40,7 @@ impl Kernel {
             Command::Traps => self.print_traps(),
             Command::Bench(sizes) => return self.begin_bench(sizes),
             Command::Model => return self.submit_plain(Origin::Command, RequestKind::Describe),
-            Command::Models => return self.list_models(),
+            Command::Models => return self.list_models(Asker::Console),
             Command::Load(name) => return self.load(name),
             Command::Reset => return self.reset_conversation(),
             Command::Log => self.print_log(),

@@ -17,7 +17,7 @@ pub(super) enum AfterStart {
     Choose,
     /// Another model, by its path, or by the name that was typed if the list before did not have it.
     Load(ModelPath),
-    /// The list of models, for the person at the console.
+    /// The list of models.
     List,
 }
 
@@ -34,6 +34,17 @@ impl Kernel {
         self.loading.stage = Stage::StartingCard { then };
     }
 
+    /// Reads the model again that a fault spoilt, unless the card is being started for another one.
+    pub fn load_after_fault(&mut self) {
+        match self.loading.stage {
+            Stage::StartingCard { then: AfterStart::Load(_) } => return,
+            // The list as it is known.
+            Stage::StartingCard { then: AfterStart::List } => self.stop_card_start(),
+            _ => {}
+        }
+        self.begin_loading();
+    }
+
     pub(super) fn step_card(&mut self) {
         let error = match self.loading.card.step(timer::now_ns()) {
             StorageStep::Busy => return,
@@ -45,6 +56,7 @@ impl Kernel {
                 log::info!("{card}");
             }
             self.read_config();
+            self.loading.look_for_loaded();
         }
         let Some(then) = self.take_start() else { return };
         match then {
@@ -89,8 +101,10 @@ impl Kernel {
     }
 
     fn list_after_start(&mut self) {
-        self.loading.asker = Asker::Nobody;
-        self.print_models();
-        self.next_line();
+        let asker = core::mem::replace(&mut self.loading.asker, Asker::Nobody);
+        self.show_models(asker);
+        if asker == Asker::Console {
+            self.next_line();
+        }
     }
 }

@@ -24,7 +24,15 @@ impl super::Loading {
     /// Whether the model in memory, or on its way, is the file of that path.
     #[must_use]
     pub fn is_loaded(&self, path: &str) -> bool {
-        matches!(&self.source, Source::Card(loaded) if loaded.as_str() == path)
+        self.is_in_place && matches!(&self.source, Source::Card(loaded) if loaded.as_str() == path)
+    }
+
+    /// Looks whether the file that was loaded is on the card that was just started.
+    pub(super) fn look_for_loaded(&mut self) {
+        self.is_in_place = match &self.source {
+            Source::Card(path) => self.card.find_file(path).is_ok_and(|file| self.place == Some(file)),
+            Source::Nowhere | Source::Placed(_) => false,
+        };
     }
 
     /// The path of the model that a number, a path or a name means.
@@ -135,18 +143,25 @@ impl Kernel {
         true
     }
 
-    /// Prints the models of the card; if it has to be started for that, as soon as it is. Returns whether that is so.
-    pub fn list_models(&mut self) -> bool {
+    /// Lists the models of the card; if it has to be started for that, as soon as it is. Returns whether that is so.
+    pub fn list_models(&mut self, asker: Asker) -> bool {
         let is_card_lost = self.loading.asker == Asker::Nobody && self.is_card_lost();
         if is_card_lost {
-            self.start_card_for(Asker::Console, AfterStart::List);
+            self.start_card_for(asker, AfterStart::List);
         } else {
-            self.print_models();
+            self.show_models(asker);
         }
         is_card_lost
     }
 
-    pub(super) fn print_models(&mut self) {
+    pub(super) fn show_models(&mut self, asker: Asker) {
+        match asker {
+            Asker::Client(ticket) => self.answer_models_later(ticket),
+            Asker::Nobody | Asker::Console => self.print_models(),
+        }
+    }
+
+    fn print_models(&mut self) {
         let mut out = self.console.out;
         self.console.editor.before_output(&mut out);
         let is_in_use = matches!(self.engine.life, Life::Preparing | Life::Ready | Life::Down);

@@ -25,6 +25,7 @@ mod template;
 use barellama_mcp::server::Ticket;
 use barellama_shell::config;
 use barellama_shell::models::name_of;
+use barellama_storage::volume::FileEntry;
 use barellama_storage::{Load, SdHost, Storage, StorageError};
 use heapless::{String, Vec};
 use static_cell::ConstStaticCell;
@@ -120,6 +121,9 @@ pub struct Loading {
     config: &'static mut [u8; CONFIG_BYTES],
     is_config_read: bool,
     source: Source,
+    /// Where the file lay on the card that was loaded last, and whether it is there on the card that is in the slot now.
+    place: Option<FileEntry>,
+    is_in_place: bool,
     /// The file that is being loaded, for messages; `None` before one was chosen.
     target: Option<ModelPath>,
     /// The last model that became ready, for when the next one does not.
@@ -156,6 +160,8 @@ impl Loading {
             config: CONFIG.take(),
             is_config_read: false,
             source: Source::Nowhere,
+            place: None,
+            is_in_place: false,
             target: None,
             last_good: None,
             asker: Asker::Nobody,
@@ -170,6 +176,18 @@ impl Loading {
     #[must_use]
     pub fn is_busy(&self) -> bool {
         !matches!(self.stage, Stage::Settled)
+    }
+
+    /// Whether the engine is leaving the model, for what comes then.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        matches!(self.stage, Stage::Stopping { .. })
+    }
+
+    /// Whether somebody waits for a load to end.
+    #[must_use]
+    pub fn has_asker(&self) -> bool {
+        self.asker != Asker::Nobody
     }
 
     /// Whether a file streams into memory that the engine sees.

@@ -35,6 +35,7 @@ impl Kernel {
             return self.fail_load(format_args!("its memory could not be reached: {error}"));
         }
         let (now_ns, file_bytes) = (timer::now_ns(), load.file_bytes());
+        (self.loading.place, self.loading.is_in_place) = (Some(load.file()), true);
         self.loading.stage = Stage::Streaming { load, began_ns: now_ns, drawn_ns: now_ns };
         self.give_to_engine(memory, file_bytes);
     }

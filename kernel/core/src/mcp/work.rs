@@ -45,13 +45,20 @@ impl Kernel {
             Work::Cancel { ticket } => self.cancel_call(ticket),
             Work::ReadResource { ticket, resource } => self.read_later(Read::Resource(ticket, resource)),
             Work::Status { ticket } => self.read_later(Read::Status(ticket)),
-            Work::ListModels { ticket } => self.read_later(Read::Models(ticket)),
+            Work::ListModels { ticket } => {
+                self.list_models(Asker::Client(ticket));
+            }
             Work::LoadModel { ticket, name } => {
                 if let Err(refusal) = self.load_model(&name, Asker::Client(ticket)) {
                     self.tell_refusal(Asker::Client(ticket), &refusal);
                 }
             }
         }
+    }
+
+    /// The card was asked whether it is still there.
+    pub fn answer_models_later(&mut self, ticket: Ticket) {
+        self.read_later(Read::Models(ticket));
     }
 
     fn read_later(&mut self, read: Read) {
