@@ -1,9 +1,7 @@
 //! A person asks SmolLM2, which was read from the card, as `make run` does it.
 
-use std::thread;
-use std::time::Duration;
-
 use barellama_tests::card::Card;
+use barellama_tests::machine::{LONG, SHORT};
 use barellama_tests::{Machine, artifacts, reference};
 
 /// Two correct programs choose the same where the reference's margin is above this.
@@ -29,12 +27,15 @@ fn questions_are_answered_turn_by_turn() {
     let next = machine.chat("And of Italy?");
     assert!(next.reused_tokens() >= case.prompt_ids.len(), "{next:?}");
 
+    machine.ask("/set max_tokens 400");
     machine.send("Tell me a very long story about a dragon.\r");
-    machine.expect("\r\n", Duration::from_secs(5));
-    thread::sleep(Duration::from_secs(8));
+    machine.expect("\r\n", SHORT);
+    // In the middle of the answer.
+    machine.expect(" the ", LONG);
     machine.send([3]);
     let stopped = machine.expect_answer();
     assert_eq!(stopped.stop(), "cancelled");
+    machine.ask("/set max_tokens 24");
     let after = machine.chat("What is 2 + 2?");
     assert!(after.reused_tokens() > 0, "the KV cache was lost: {after:?}");
 }
