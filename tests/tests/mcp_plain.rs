@@ -120,14 +120,12 @@ fn the_timer_goes_on_whatever_waits(line: &mut UnixStream) {
     const TICKS_PER_SECOND: u64 = 20;
     let mut bridge = Bridge::open(line);
     let [ticks, uptime_ns] = bridge.metrics();
-    bridge.line.set_read_timeout(Some(Duration::from_millis(5))).expect("a time can be set");
     let end = Instant::now() + Duration::from_millis(1500);
     while Instant::now() < end {
         bridge.line.write_all(b".").expect("the line takes it");
         // What comes again because it was not acknowledged.
-        let _ = bridge.line.read(&mut [0; 4096]);
+        bridge.hear();
     }
-    bridge.line.set_read_timeout(Some(PATIENCE)).expect("a time can be set");
     let [ticks_later, uptime_later_ns] = bridge.metrics();
     let due = (uptime_later_ns - uptime_ns) * TICKS_PER_SECOND / 1_000_000_000;
     assert!(4 * (ticks_later - ticks) > due, "{} timer interrupts of {due}", ticks_later - ticks);
@@ -137,51 +135,61 @@ fn the_timer_goes_on_whatever_waits(line: &mut UnixStream) {
 struct Bridge<'l> {
     line: &'l mut UnixStream,
     link: Link,
+    began: Instant,
 }
 
 impl<'l> Bridge<'l> {
     fn open(line: &'l mut UnixStream) -> Self {
-        line.set_read_timeout(Some(PATIENCE)).expect("a time can be set");
-        let mut bridge = Self { line, link: Link::new(Role::Host, Timing::default()) };
+        line.set_read_timeout(Some(Duration::from_millis(5))).expect("a time can be set");
+        let mut bridge = Self { line, link: Link::new(Role::Host, Timing::default()), began: Instant::now() };
         bridge.link.hello(4711, 0);
-        bridge.say();
         while !bridge.link.is_open() {
-            bridge.hear(|_, _| {});
+            bridge.say();
+            bridge.hear();
         }
         bridge.ask("initialize", client());
         bridge
     }
 
-    /// Sends what is queued, and no acknowledgement for what will come.
+    fn now_ns(&self) -> u64 {
+        assert!(self.began.elapsed() < PATIENCE, "the board does not answer");
+        u64::try_from(self.began.elapsed().as_nanos()).expect("a short time")
+    }
+
+    /// Sends what is due, acknowledgements too.
     fn say(&mut self) {
         let mut bytes = [0; 4096];
-        let count = self.link.poll_output(0, &mut bytes);
+        let count = self.link.poll_output(self.now_ns(), &mut bytes);
         self.line.write_all(&bytes[..count]).expect("the line takes it");
     }
 
-    /// Takes what the board sends, part by part of its messages.
-    fn hear(&mut self, mut take: impl FnMut(&[u8], bool)) {
-        let mut bytes = [0; 4096];
-        let count = self.line.read(&mut bytes).expect("the board speaks");
+    /// Takes what the board sent, without a word; the bytes of messages, and whether one ended.
+    fn hear(&mut self) -> (Vec<u8>, bool) {
+        let (mut bytes, mut message, mut is_whole) = ([0; 4096], Vec::new(), false);
+        // Nothing came in time: then nothing is heard.
+        let count = self.line.read(&mut bytes).unwrap_or(0);
+        let now_ns = self.now_ns();
         for byte in &bytes[..count] {
-            if let Some(Received::Message { bytes, is_end }) = self.link.receive(*byte, 0) {
-                take(bytes, is_end);
+            if let Some(Received::Message { bytes, is_end }) = self.link.receive(*byte, now_ns) {
+                message.extend_from_slice(bytes);
+                is_whole |= is_end;
             }
         }
+        (message, is_whole)
     }
 
     fn ask(&mut self, method: &str, params: Value) -> Value {
         let request = json!({"jsonrpc": "2.0", "id": method, "method": method, "params": params});
         self.link.queue(format!("{request}\n").as_bytes());
-        self.say();
-        let (mut message, mut is_whole) = (Vec::new(), false);
-        while !is_whole {
-            self.hear(|bytes, is_end| {
-                message.extend_from_slice(bytes);
-                is_whole |= is_end;
-            });
+        let mut message = Vec::new();
+        loop {
+            self.say();
+            let (bytes, is_whole) = self.hear();
+            message.extend_from_slice(&bytes);
+            if is_whole {
+                return serde_json::from_slice(&message).expect("a message");
+            }
         }
-        serde_json::from_slice(&message).expect("a message")
     }
 
     /// Core 0's timer interrupts and the time since the start.
@@ -189,9 +197,8 @@ impl<'l> Bridge<'l> {
         let answer = self.ask("resources/read", json!({"uri": "pi://metrics"}));
         let text = answer["result"]["contents"][0]["text"].as_str().unwrap_or_else(|| panic!("{answer}"));
         ["timer_interrupts_total ", "uptime_ns "].map(|name| {
-            let value =
-                text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name}: {text}"));
-            value.parse().expect("a number")
+            let value = text.lines().find_map(|line| line.strip_prefix(name));
+            value.unwrap_or_else(|| panic!("{name}: {text}")).parse().expect("a number")
         })
     }
 }
