@@ -65,7 +65,7 @@ pub fn arm_within_ns(delay_ns: u64) {
 }
 
 fn deadline_in(delay_ns: u64) -> u64 {
-    let frequency = CNTFRQ_EL0.get();
+    let frequency = frequency_hz();
     let (seconds, rest) = (delay_ns / NANOSECONDS, delay_ns % NANOSECONDS);
     let delay_ticks = seconds.saturating_mul(frequency).saturating_add(rest * frequency / NANOSECONDS);
     ticks().saturating_add(delay_ticks)
