@@ -166,13 +166,13 @@ impl GroupFormat {
             (Q8_0, Interleaving::Rows) => &Q8_0_FIELDS,
             (Q4K, Interleaving::Rows) => &Q4K_FIELDS,
             (Q5K, Interleaving::Rows) => &Q5K_FIELDS,
-            (Q6K, Interleaving::Rows) => &Q6K_FIELDS,
+            (Q6K, Interleaving::Rows) => const { &six_bits::<33>(2, &[0, 8]) },
             (Q4_0, Interleaving::Quads) => const { &quads::<5>(&Q4_0_FIELDS) },
             (Q4_1, Interleaving::Quads) => const { &quads::<6>(&Q4_1_FIELDS) },
             (Q8_0, Interleaving::Quads) => const { &quads::<9>(&Q8_0_FIELDS) },
             (Q4K, Interleaving::Quads) => const { &quads::<46>(&Q4K_FIELDS) },
             (Q5K, Interleaving::Quads) => const { &quads::<54>(&Q5K_FIELDS) },
-            (Q6K, Interleaving::Quads) => const { &quads::<65>(&Q6K_FIELDS) },
+            (Q6K, Interleaving::Quads) => const { &six_bits::<65>(1, &[0, 8, 4, 12]) },
         }
     }
 }
@@ -233,27 +233,26 @@ const Q5K_FIELDS: [Field; 24] = {
     fields
 };
 
-/// `d`; 16 scales in the order in which the kernel uses them; for each 64 weights the high bits, then twice 16 low bytes.
-const Q6K_FIELDS: [Field; 29] = {
-    let mut fields = [(208, 2); 29];
-    let mut set = 0;
-    while set < 4 {
-        let half = set as u8 / 2;
-        let part = set as u8 % 2;
-        // The 16 bytes of high bits of `set` belong to these four sub-blocks of 16 weights, and to two times 16 low bytes.
-        let first = 192 + 8 * half + part;
-        fields[1 + 4 * set] = (first, 1);
-        fields[2 + 4 * set] = (first + 4, 1);
-        fields[3 + 4 * set] = (first + 2, 1);
-        fields[4 + 4 * set] = (first + 6, 1);
-        let low = 64 * half + 16 * part;
-        fields[17 + 3 * set] = (128 + 32 * half + 16 * part, 16);
-        fields[18 + 3 * set] = (low, 16);
-        fields[19 + 3 * set] = (low + 32, 16);
-        set += 1;
+/// `d`; the scales in twos or one by one; 12 vectors in pieces, which begin there: the places in the blocks that
+/// `layout::pack_six_bits` makes.
+const fn six_bits<const COUNT: usize>(scale_bytes: u8, pieces: &[u8]) -> [Field; COUNT] {
+    let mut fields = [(208, 2); COUNT];
+    let mut count = 1;
+    let mut scale = 0;
+    while scale < 16 {
+        fields[count] = (192 + scale, scale_bytes);
+        scale += scale_bytes;
+        count += 1;
     }
+    let mut piece = 0;
+    while piece < 12 * pieces.len() {
+        fields[count] = (16 * (piece / pieces.len()) as u8 + pieces[piece % pieces.len()], 16 / pieces.len() as u8);
+        piece += 1;
+        count += 1;
+    }
+    assert!(count == COUNT, "the fields fill the table");
     fields
-};
+}
 
 #[cfg(test)]
 mod tests {

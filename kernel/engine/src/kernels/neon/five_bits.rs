@@ -18,7 +18,11 @@ const LOW: usize = 384;
 /// `d s q - dmin m` on cores without SDOT.
 pub(super) struct Q5K(Q4K);
 
-/// Weights of a part, and its scales, twice for each row.
+/// Rows in the order in which a part has them: TRN1 and TRN2 double the scales of every second one, where ZIP takes three times as long
+/// on a Cortex-A72.
+const ORDER: [usize; 8] = [0, 2, 4, 6, 1, 3, 5, 7];
+
+/// Weights of a part, and its scales, twice for each row, both in [`ORDER`].
 pub(super) struct Part {
     weights: [[int8x16_t; 2]; 8],
     scales: [int16x8_t; 2],
@@ -41,14 +45,15 @@ impl Block for Q5K {
         unsafe {
             let low = block.add(LOW + 128 * part);
             let mut weights = [[vdupq_n_s8(0); 2]; 8];
-            let mut row = 0;
-            while row < 8 {
+            let mut index = 0;
+            while index < 8 {
+                let row = ORDER[index];
                 let high = [load(block, HIGH + 16 * row), load(block, HIGH + 128 + 16 * row)];
-                weights[row] = five_bits(load(low, 16 * row), high, part);
-                row += 1;
+                weights[index] = five_bits(load(low, 16 * row), high, part);
+                index += 1;
             }
             let scales = self.0.part_scales[part];
-            Part { weights, scales: [vzip1q_s16(scales, scales), vzip2q_s16(scales, scales)] }
+            Part { weights, scales: [vtrn1q_s16(scales, scales), vtrn2q_s16(scales, scales)] }
         }
     }
 
@@ -72,7 +77,10 @@ impl Block for Q5K {
     #[inline(always)]
     unsafe fn add_to(&self, outputs: [float32x4_t; 2], sums: Sums, x: *const u8) -> [float32x4_t; 2] {
         // SAFETY: a block of activations lies at `x`; NEON is always there.
-        unsafe { add_to(&self.0, outputs, [vpaddq_s32(sums[0], sums[1]), vpaddq_s32(sums[2], sums[3])], x) }
+        unsafe {
+            let (even, odd) = (vpaddq_s32(sums[0], sums[1]), vpaddq_s32(sums[2], sums[3]));
+            add_to(&self.0, outputs, [vzip1q_s32(even, odd), vzip2q_s32(even, odd)], x)
+        }
     }
 }
 

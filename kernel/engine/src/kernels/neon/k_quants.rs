@@ -43,6 +43,24 @@ pub(super) trait Block: Sized {
     /// `x` is a multiple of 16, and a block of activations lies there; `part` is below 8.
     unsafe fn add_part(weights: &Self::Part, part: usize, sums: Sums, x: *const u8) -> Sums;
 
+    /// The sums of all parts. With `FETCHES` it asks for the weights ahead, an eighth of a block with each part.
+    ///
+    /// # Safety
+    /// As [`Self::header`] and [`Self::add_part`].
+    #[inline(always)]
+    unsafe fn all_parts<const FETCHES: bool>(&self, block: *const u8, x: *const u8) -> Sums {
+        // SAFETY: NEON is always there; nothing but registers is touched.
+        let mut sums = unsafe { [vdupq_n_s32(0); 4] };
+        for part in 0..8 {
+            if FETCHES {
+                fetch_part_ahead::<Self>(block, part);
+            }
+            // SAFETY: the caller's promise, and there are 8 parts.
+            sums = unsafe { Self::add_part(&self.part(block, part), part, sums, x) };
+        }
+        sums
+    }
+
     /// [`Self::add_part`] for each token.
     ///
     /// # Safety
@@ -83,7 +101,14 @@ pub(super) fn product<B: Block>(operands: &Operands<'_>, outputs: &mut [Outputs]
     }
 }
 
-/// With `FETCHES` it asks for the weights ahead, an eighth of a block with each part.
+/// Asks for an eighth of the weights ahead.
+#[inline(always)]
+pub(super) fn fetch_part_ahead<B: Block>(block: *const u8, part: usize) {
+    let part_bytes = B::FORMAT.block_bytes() * ROWS / 8;
+    fetch_ahead(block.wrapping_add(part * part_bytes), part_bytes);
+}
+
+/// With `FETCHES` it asks for the weights ahead.
 ///
 /// # Safety
 /// The operands fit together and hold one token from `first` on.
@@ -93,17 +118,10 @@ unsafe fn one_token<B: Block, const FETCHES: bool>(operands: &Operands<'_>, outp
     let mut x = operands.activations.as_ptr().wrapping_add(operands.first * ACTIVATION_BYTES);
     for block in operands.group.chunks_exact(B::FORMAT.block_bytes() * ROWS) {
         let start = block.as_ptr();
-        // SAFETY: the group's blocks are whole and aligned, the activations have as many, and there are 8 parts.
+        // SAFETY: the group's blocks are whole and aligned, and the activations have as many.
         unsafe {
             let header = B::header(start);
-            let mut sums = [vdupq_n_s32(0); 4];
-            for part in 0..8 {
-                if FETCHES {
-                    let part_bytes = B::FORMAT.block_bytes() * ROWS / 8;
-                    fetch_ahead(start.wrapping_add(part * part_bytes), part_bytes);
-                }
-                sums = B::add_part(&header.part(start, part), part, sums, x);
-            }
+            let sums = header.all_parts::<FETCHES>(start, x);
             outputs = header.add_to(outputs, sums, x);
         }
         x = x.wrapping_add(operands.stride * ACTIVATION_BYTES);

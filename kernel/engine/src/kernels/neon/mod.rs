@@ -5,7 +5,7 @@
 //!
 //! - Without dot-product instructions (Cortex-A53, A72): SMULL and three SMLAL leave eight sums of four products for each row
 //!   in 16 bits, a tree of ADDP makes one vector of them with a lane for each row. The 16-bit sums are exact: see
-//!   [`vectors::sums_of_32`] and [`vectors::half_sums_of_16`].
+//!   [`vectors::sums_of_32`] and [`six_bit_pair::add_pair`].
 //! - With them (A76): SDOT multiplies four weights of four rows with the same four activations and adds to a 32-bit lane for
 //!   each row: [`dot`].
 
@@ -19,6 +19,7 @@ mod k_quants;
 mod quantize;
 mod search;
 mod short;
+mod six_bit_pair;
 mod six_bits;
 mod token_loop;
 mod vectors;

@@ -4,15 +4,19 @@ use core::arch::aarch64::*;
 
 use super::super::format::WeightFormat;
 use super::half_loop::with_half_parts;
-use super::k_quants::{Block, Sums, scaled};
-use super::vectors::{add_scaled, half_sums_of_16, insert_left, insert_right, load, scales};
+use super::k_quants::{Block, Sums, fetch_part_ahead, scaled};
+use super::six_bit_pair::add_pair;
+use super::vectors::{add_scaled, insert_left, load, scales};
+
+/// Where the scales of the parts are in a block of eight rows: behind `d`.
+pub(super) const SCALES: usize = 16;
 
 /// `d s (q - 32)`.
 pub(super) struct Q6K {
     pub(super) scales: [float32x4_t; 2],
 }
 
-/// Two times 16 signed weights and their scales, those twice for each row.
+/// Two times 16 signed weights of each row, two rows in a vector (see [`super::half_loop`]), and their scales, those twice for each row.
 pub(super) struct Q6KPart {
     weights: [[int8x16_t; 2]; 8],
     scales: [[int16x8_t; 2]; 2],
@@ -32,13 +36,35 @@ impl Block for Q6K {
     unsafe fn part(&self, block: *const u8, part: usize) -> Q6KPart {
         // SAFETY: the caller's promise; NEON is always there.
         unsafe {
-            let Place { high, low, scales } = place(block, part);
-            let weights =
-                if part.is_multiple_of(2) { six_bits::<6, 2>(high, low) } else { six_bits::<4, 0>(high, low) };
-            let (first, second) = (vzip1q_s8(scales, scales), vzip2q_s8(scales, scales));
-            let scales = [first, second].map(|twice| [vmovl_s8(vget_low_s8(twice)), vmovl_high_s8(twice)]);
-            Q6KPart { weights, scales }
+            let start = vectors_of(block, part / 2);
+            let mut weights = [[vdupq_n_s8(0); 2]; 8];
+            let mut index = 0;
+            while index < 8 {
+                let [first, second, third, fourth] = six_bits(start.add(16 * index));
+                weights[index] = if part.is_multiple_of(2) { [first, second] } else { [third, fourth] };
+                index += 1;
+            }
+            Q6KPart { weights, scales: scales_of(block, part) }
         }
+    }
+
+    #[inline(always)]
+    unsafe fn all_parts<const FETCHES: bool>(&self, block: *const u8, x: *const u8) -> Sums {
+        // SAFETY: NEON is always there; nothing but registers is touched.
+        let mut sums = unsafe { [vdupq_n_s32(0); 4] };
+        // Two parts at once, which share bytes.
+        for pair in 0..4 {
+            if FETCHES {
+                fetch_part_ahead::<Self>(block, 2 * pair);
+                fetch_part_ahead::<Self>(block, 2 * pair + 1);
+            }
+            // SAFETY: there are 4 pairs; the integers of the last one end with the block of activations; NEON is always there.
+            sums = unsafe {
+                let (weights, scales) = (vectors_of(block, pair), block.add(SCALES + 32 * pair));
+                add_pair(sums, weights, scales, x.add(six_bit_start(2 * pair)))
+            };
+        }
+        sums
     }
 
     #[inline(always)]
@@ -52,27 +78,10 @@ impl Block for Q6K {
 
     #[inline(always)]
     unsafe fn add_part(weights: &Q6KPart, part: usize, sums: Sums, x: *const u8) -> Sums {
-        let start = six_bit_start(part);
-        let mut sums = sums;
-        let mut half = 0;
-        while half < 2 {
-            let row = |row: usize| weights.weights[row][half];
-            let scales = weights.scales[half];
-            // SAFETY: at most 16 integers from 240 on; NEON is always there.
-            unsafe {
-                let x = load(x, start + 64 * half);
-                let first = half_sums_of_16([row(0), row(1), row(2), row(3)], x);
-                let second = half_sums_of_16([row(4), row(5), row(6), row(7)], x);
-                sums = [
-                    vmlal_s16(sums[0], vget_low_s16(first), vget_low_s16(scales[0])),
-                    vmlal_high_s16(sums[1], first, scales[0]),
-                    vmlal_s16(sums[2], vget_low_s16(second), vget_low_s16(scales[1])),
-                    vmlal_high_s16(sums[3], second, scales[1]),
-                ];
-            }
-            half += 1;
-        }
-        sums
+        let mut tile = [sums];
+        // SAFETY: the caller's promise: a block for the one token.
+        unsafe { Self::each_token(weights, part, x, &mut tile) };
+        tile[0]
     }
 
     #[inline(always)]
@@ -85,26 +94,22 @@ impl Block for Q6K {
     }
 }
 
-/// A part of a block.
-pub(super) struct Place {
-    /// 128 bytes of high bits, which belong to two parts.
-    pub(super) high: *const u8,
-    /// 128 bytes of low bits.
-    pub(super) low: *const u8,
-    pub(super) scales: int8x16_t,
+/// Where the bits of two parts are: three times 16 bytes of each row, 128 bytes apart.
+pub(super) const fn vectors_of(block: *const u8, pair: usize) -> *const u8 {
+    block.wrapping_add(144 + 384 * pair)
 }
 
-/// Where the bits of a part are, and its scales.
+/// The scales of the two sub-blocks of a part, twice for each row.
 ///
 /// # Safety
 /// A group's block lies at `block`, a multiple of 16; `part` is one of its parts; NEON is there.
 #[inline(always)]
-pub(super) unsafe fn place(block: *const u8, part: usize) -> Place {
-    // SAFETY: 16 bytes of scales for each part from byte 16 on; then for two parts each 128 bytes of high bits and two times
-    // 128 bytes of low bits, 1680 bytes in all.
+unsafe fn scales_of(block: *const u8, part: usize) -> [[int16x8_t; 2]; 2] {
+    // SAFETY: 16 bytes of scales for each part from byte 16 on: two of each row.
     unsafe {
-        let high = block.add(144 + 384 * (part / 2));
-        Place { high, low: high.add(128 + 128 * (part % 2)), scales: load(block, 16 + 16 * part) }
+        let scales = load(block, SCALES + 16 * part);
+        let twice = [vtrn1q_s8(scales, scales), vtrn2q_s8(scales, scales)];
+        twice.map(|twice| [vmovl_s8(vget_low_s8(twice)), vmovl_high_s8(twice)])
     }
 }
 
@@ -115,27 +120,22 @@ pub(super) const fn six_bit_start(part: usize) -> usize {
     128 * (part / 4) + 16 * (part / 2 % 2) + 32 * (part % 2)
 }
 
-/// 32 signed weights of each of eight rows, from 16 bytes of low bits each and two of the four pairs of bits in 16 bytes of
-/// high bits: the pair that is `FIRST` bits below the top for the low nibbles, the one `SECOND` below for the high nibbles.
+/// Four times 16 weights from three vectors, as `layout::pack_six_bits` makes them.
 ///
 /// # Safety
-/// `high` and `low` are multiples of 16, and 128 bytes lie at each.
+/// `start` is a multiple of 16, and 16 bytes lie there, 128 and 256 further.
 #[inline]
 #[target_feature(enable = "neon")]
-unsafe fn six_bits<const FIRST: i32, const SECOND: i32>(high: *const u8, low: *const u8) -> [[int8x16_t; 2]; 8] {
-    let mut weights = [[vdupq_n_s8(0); 2]; 8];
-    let mut row = 0;
-    while row < 8 {
-        // SAFETY: row 7 ends at byte 128.
-        let (high, low) = unsafe { (load(high, 16 * row), load(low, 16 * row)) };
-        let first = if FIRST == 6 {
-            insert_left::<6>(vshlq_n_s8::<2>(low), high)
-        } else {
-            insert_right::<2>(vshlq_n_s8::<FIRST>(high), vshlq_n_s8::<4>(low))
-        };
-        let second = insert_right::<2>(vshlq_n_s8::<SECOND>(high), low);
-        weights[row] = [vshrq_n_s8::<2>(first), vshrq_n_s8::<2>(second)];
-        row += 1;
-    }
-    weights
+unsafe fn six_bits(start: *const u8) -> [int8x16_t; 4] {
+    // SAFETY: the caller's promise.
+    let [first, second, third] = unsafe { [load(start, 0), load(start, 128), load(start, 256)] };
+    let fourth = four_times_fourth([first, second, third]);
+    [vshrq_n_s8::<2>(first), vshrq_n_s8::<2>(second), vshrq_n_s8::<2>(third), vshrq_n_s8::<2>(fourth)]
+}
+
+/// Four times the weights whose bits are the lower two of each byte of three vectors.
+#[inline]
+#[target_feature(enable = "neon")]
+pub(super) fn four_times_fourth([first, second, third]: [int8x16_t; 3]) -> int8x16_t {
+    insert_left::<6>(insert_left::<4>(vshlq_n_s8::<2>(third), second), first)
 }

@@ -80,26 +80,13 @@ pub(super) unsafe fn nibbles(start: *const u8) -> [[int8x16_t; 2]; 8] {
     weights
 }
 
-/// SRI: `from` shifted right by `COUNT`, with the upper `COUNT` bits of `into` in front. By name: from the intrinsic the compiler makes
+/// SLI: `from` shifted left by `COUNT`, with the lower `COUNT` bits of `into` behind. By name: from the intrinsic the compiler makes
 /// masks and disjunctions where it knows some of the bits.
-#[inline]
-#[target_feature(enable = "neon")]
-pub(super) fn insert_right<const COUNT: u8>(into: int8x16_t, from: int8x16_t) -> int8x16_t {
-    let mut bits = into;
-    // SAFETY: the instruction reads and writes the named registers alone.
-    unsafe {
-        asm!("sri {bits:v}.16b, {from:v}.16b, #{count}", bits = inout(vreg) bits, from = in(vreg) from,
-            count = const COUNT, options(pure, nomem, nostack, preserves_flags));
-    }
-    bits
-}
-
-/// SLI: `from` shifted left by `COUNT`, with the lower `COUNT` bits of `into` behind. By name as [`insert_right`].
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) fn insert_left<const COUNT: u8>(into: int8x16_t, from: int8x16_t) -> int8x16_t {
     let mut bits = into;
-    // SAFETY: as in `insert_right`.
+    // SAFETY: the instruction reads and writes the named registers alone.
     unsafe {
         asm!("sli {bits:v}.16b, {from:v}.16b, #{count}", bits = inout(vreg) bits, from = in(vreg) from,
             count = const COUNT, options(pure, nomem, nostack, preserves_flags));
@@ -163,29 +150,6 @@ pub(super) fn quads(weights: &[[int8x16_t; 2]; 8], row: usize, x: [int8x16_t; 2]
         vmlal_high_s8(sums[1], b[1], x[1]),
         vmlal_high_s8(sums[2], c[1], x[1]),
         vmlal_high_s8(sums[3], d[1], x[1]),
-    ];
-    add_pairs(add_pairs(sums[0], sums[1]), add_pairs(sums[2], sums[3]))
-}
-
-/// For each of four rows the sum of 16 products, in two halves that lie side by side.
-///
-/// Exact for weights from -32 to 31: 8 * 32 * 127 = 32512 in each half.
-#[inline]
-#[target_feature(enable = "neon")]
-pub(super) fn half_sums_of_16(weights: [int8x16_t; 4], x: int8x16_t) -> int16x8_t {
-    let [a, b, c, d] = weights;
-    let low = vget_low_s8(x);
-    let sums = [
-        vmull_s8(vget_low_s8(a), low),
-        vmull_s8(vget_low_s8(b), low),
-        vmull_s8(vget_low_s8(c), low),
-        vmull_s8(vget_low_s8(d), low),
-    ];
-    let sums = [
-        vmlal_high_s8(sums[0], a, x),
-        vmlal_high_s8(sums[1], b, x),
-        vmlal_high_s8(sums[2], c, x),
-        vmlal_high_s8(sums[3], d, x),
     ];
     add_pairs(add_pairs(sums[0], sums[1]), add_pairs(sums[2], sums[3]))
 }

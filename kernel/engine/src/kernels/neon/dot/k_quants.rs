@@ -3,9 +3,9 @@
 use core::arch::aarch64::*;
 
 use super::super::super::format::WeightFormat;
-use super::super::k_quants::{self, Block, SUMS, Sums, scaled, times_sums};
-use super::super::six_bits::{self, Place, six_bit_start};
-use super::super::vectors::{add_scaled, insert_right, load};
+use super::super::k_quants::{self, Block, SUMS, Sums, fetch_part_ahead, scaled, times_sums};
+use super::super::six_bits::{self, SCALES, four_times_fourth, six_bit_start, vectors_of};
+use super::super::vectors::{add_scaled, load};
 use super::{Quads, nibbles, sums_of_16, sums_of_32};
 
 /// `d s q - dmin m`.
@@ -82,15 +82,43 @@ impl Block for Q6K {
 
     #[inline(always)]
     unsafe fn part(&self, block: *const u8, part: usize) -> Q6KPart {
-        // SAFETY: the caller's promise; NEON is always there.
+        // SAFETY: the caller's promise: 16 bytes of scales for each part; NEON is always there.
         unsafe {
-            let Place { high, low, scales } = six_bits::place(block, part);
-            let weights =
-                if part.is_multiple_of(2) { six_bits::<6, 2>(high, low) } else { six_bits::<4, 0>(high, low) };
+            let start = vectors_of(block, part / 2);
+            let mut weights = [[[vdupq_n_s8(0); 2]; 4]; 2];
+            let mut index = 0;
+            while index < 8 {
+                let [first, second, third, fourth] = six_bits(start.add(16 * index));
+                let [first, second] = if part.is_multiple_of(2) { [first, second] } else { [third, fourth] };
+                weights[0][index / 2][index % 2] = first;
+                weights[1][index / 2][index % 2] = second;
+                index += 1;
+            }
+            let scales = load(block, SCALES + 16 * part);
             let scales = [vmovl_s8(vget_low_s8(scales)), vmovl_high_s8(scales)];
             let scales = scales.map(|eight| [vmovl_s16(vget_low_s16(eight)), vmovl_high_s16(eight)]);
             Q6KPart { weights, scales }
         }
+    }
+
+    #[inline(always)]
+    unsafe fn all_parts<const FETCHES: bool>(&self, block: *const u8, x: *const u8) -> Sums {
+        // SAFETY: NEON is always there; nothing but registers is touched.
+        let mut sums = unsafe { [vdupq_n_s32(0); 4] };
+        // By twos, so that the compiler knows which of the four sub-blocks that share bytes a part has.
+        for pair in 0..4 {
+            let (first, second) = (2 * pair, 2 * pair + 1);
+            if FETCHES {
+                fetch_part_ahead::<Self>(block, first);
+                fetch_part_ahead::<Self>(block, second);
+            }
+            // SAFETY: the caller's promise, and there are 8 parts.
+            sums = unsafe {
+                let sums = Self::add_part(&self.part(block, first), first, sums, x);
+                Self::add_part(&self.part(block, second), second, sums, x)
+            };
+        }
+        sums
     }
 
     #[inline(always)]
@@ -120,24 +148,16 @@ impl Block for Q6K {
     }
 }
 
-/// Four times 32 signed weights of each row, from 128 bytes of low bits and two of the four pairs of bits in 128 bytes of high bits:
-/// the pair that is `FIRST` bits below the top for the low nibbles, the one `SECOND` below for the high nibbles.
+/// Four times four signed weights of each of four rows, of four sub-blocks, times 4.
 ///
 /// # Safety
-/// `high` and `low` are multiples of 16, and 128 bytes lie at each; NEON is there.
+/// `start` is a multiple of 16, and 16 bytes lie there, 128 and 256 further; NEON is there.
 #[inline(always)]
-unsafe fn six_bits<const FIRST: i32, const SECOND: i32>(high: *const u8, low: *const u8) -> [Quads<4>; 2] {
-    // SAFETY: the last vector ends at byte 128.
+unsafe fn six_bits(start: *const u8) -> [int8x16_t; 4] {
+    // SAFETY: the caller's promise.
     unsafe {
-        let mut weights = [[[vdupq_n_s8(0); 2]; 4]; 2];
-        let mut index = 0;
-        while index < 8 {
-            let (high, low) = (load(high, 16 * index), load(low, 16 * index));
-            let high_nibbles = vandq_s8(low, vdupq_n_s8(-16));
-            weights[0][index / 2][index % 2] = insert_right::<2>(vshlq_n_s8::<FIRST>(high), vshlq_n_s8::<4>(low));
-            weights[1][index / 2][index % 2] = insert_right::<2>(vshlq_n_s8::<SECOND>(high), high_nibbles);
-            index += 1;
-        }
-        weights
+        let vectors = [load(start, 0), load(start, 128), load(start, 256)];
+        let [first, second, third] = vectors.map(|vector| vandq_s8(vector, vdupq_n_s8(-4)));
+        [first, second, third, four_times_fourth(vectors)]
     }
 }
