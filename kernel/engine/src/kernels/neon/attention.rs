@@ -3,7 +3,7 @@
 use core::arch::aarch64::*;
 
 use super::super::attention::{Softened, TILE};
-use super::exp::exp;
+use super::exp::Exp;
 use crate::compute::float;
 
 /// Heads are multiples of it.
@@ -35,31 +35,30 @@ pub(in super::super) fn attention_scores(head: usize, queries: &[f32], keys: &[f
 }
 
 /// # Safety
-/// `N` queries and four keys of `head` elements are readable, four places for each query writable; `head` is a multiple of 8 and not 0.
+/// `N` queries and four keys of `head` elements are readable, four places for each query writable; `head` is a multiple of [`HEAD_STEP`].
 #[inline]
 #[target_feature(enable = "neon")]
 unsafe fn four_keys<const N: usize>(head: usize, queries: *const f32, keys: *const f32, scale: f32, places: *mut f32) {
     let mut sums = [[vdupq_n_f32(0.0); 4]; N];
     let mut keys = [0, 1, 2, 3].map(|key| keys.wrapping_add(key * head));
     let mut queries: [*const f32; N] = core::array::from_fn(|query| queries.wrapping_add(query * head));
-    for _ in 0..head / 8 {
-        let mut k = [[vdupq_n_f32(0.0); 2]; 4];
-        for (k, key) in k.iter_mut().zip(&mut keys) {
-            // SAFETY: 8 elements for each turn.
-            *k = unsafe { [vld1q_f32(*key), vld1q_f32(key.add(4))] };
-            *key = key.wrapping_add(8);
-        }
-        for (sums, query) in sums.iter_mut().zip(&mut queries) {
-            // SAFETY: as above.
-            let q = unsafe { [vld1q_f32(*query), vld1q_f32(query.add(4))] };
-            *query = query.wrapping_add(8);
-            for (sum, k) in sums.iter_mut().zip(&k) {
-                *sum = vfmaq_f32(*sum, q[0], k[0]);
-            }
-            for (sum, k) in sums.iter_mut().zip(&k) {
-                *sum = vfmaq_f32(*sum, q[1], k[1]);
+    for _ in 0..head / HEAD_STEP {
+        for at in [0, 8] {
+            // SAFETY: 16 elements for each turn, here and below.
+            let k = keys.map(|key| unsafe { [vld1q_f32(key.add(at)), vld1q_f32(key.add(at + 4))] });
+            for (sums, query) in sums.iter_mut().zip(queries) {
+                // SAFETY: as above.
+                let q = unsafe { [vld1q_f32(query.add(at)), vld1q_f32(query.add(at + 4))] };
+                for (sum, k) in sums.iter_mut().zip(&k) {
+                    *sum = vfmaq_f32(*sum, q[0], k[0]);
+                }
+                for (sum, k) in sums.iter_mut().zip(&k) {
+                    *sum = vfmaq_f32(*sum, q[1], k[1]);
+                }
             }
         }
+        keys = keys.map(|key| key.wrapping_add(HEAD_STEP));
+        queries = queries.map(|query| query.wrapping_add(HEAD_STEP));
     }
     for (query, [a, b, c, d]) in sums.into_iter().enumerate() {
         let four = vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d));
@@ -97,10 +96,11 @@ fn soften_in_vectors(largest: f32, scores: &mut [f32]) -> Softened {
     }
     let new_largest = rest.iter().fold(vmaxnmvq_f32(lanes), |largest, score| largest.max(*score));
     let mut sums = vdupq_n_f32(0.0);
+    let exp = Exp::new();
     for four in fours {
         // SAFETY: LD1 and ST1 of the four values.
         unsafe {
-            let weights = exp(vsubq_f32(vld1q_f32(four.as_ptr()), vdupq_n_f32(new_largest)));
+            let weights = exp.of(vsubq_f32(vld1q_f32(four.as_ptr()), vdupq_n_f32(new_largest)));
             vst1q_f32(four.as_mut_ptr(), weights);
             sums = vaddq_f32(sums, weights);
         }
@@ -149,18 +149,20 @@ unsafe fn add_columns<const N: usize>(
     sums: *mut f32,
 ) {
     let (mut weights, mut values) = (weights, values);
-    // SAFETY: the caller's promise, here and below: columns of the queries' rows, rows and weights below `positions`.
-    let mut totals: [float32x4x4_t; N] = core::array::from_fn(|query| unsafe { vld1q_f32_x4(sums.add(query * head)) });
+    // SAFETY: the caller's promise, here and below: columns of the queries' rows, rows and weights below `positions`. One vector at a
+    // time: the compiler moves those of the intrinsics that load four to and from the stack.
+    let columns = |row: *const f32| unsafe {
+        [vld1q_f32(row), vld1q_f32(row.add(4)), vld1q_f32(row.add(8)), vld1q_f32(row.add(12))]
+    };
+    let mut totals: [[float32x4_t; 4]; N] = core::array::from_fn(|query| columns(sums.wrapping_add(query * head)));
     macro_rules! add {
         ($lane:literal, $factors:expr) => {
-            // SAFETY: as above.
-            let v = unsafe { vld1q_f32_x4(values) };
+            let v = columns(values);
             values = values.wrapping_add(head);
             for (total, factors) in totals.iter_mut().zip($factors) {
-                total.0 = vfmaq_laneq_f32::<$lane>(total.0, v.0, factors);
-                total.1 = vfmaq_laneq_f32::<$lane>(total.1, v.1, factors);
-                total.2 = vfmaq_laneq_f32::<$lane>(total.2, v.2, factors);
-                total.3 = vfmaq_laneq_f32::<$lane>(total.3, v.3, factors);
+                for (total, v) in total.iter_mut().zip(v) {
+                    *total = vfmaq_laneq_f32::<$lane>(*total, v, factors);
+                }
             }
         };
     }
@@ -181,7 +183,9 @@ unsafe fn add_columns<const N: usize>(
         add!(0, factors);
     }
     for (query, totals) in totals.into_iter().enumerate() {
-        // SAFETY: as above.
-        unsafe { vst1q_f32_x4(sums.add(query * head), totals) };
+        for (index, total) in totals.into_iter().enumerate() {
+            // SAFETY: as above.
+            unsafe { vst1q_f32(sums.add(query * head + 4 * index), total) };
+        }
     }
 }
