@@ -202,16 +202,35 @@ impl<'m> Matrix<'m> {
         activations: &[u8],
         mut output: impl FnMut(usize, usize, &[f32]),
     ) {
+        // A tile may lie beside the matrix.
+        if rows.is_empty() {
+            return;
+        }
         let mut outputs = [Outputs::default(); GROUP_TOKENS];
-        for group in rows.start / ROWS..rows.end.div_ceil(ROWS) {
-            let wanted = rows.start.max(group * ROWS)..rows.end.min((group + 1) * ROWS);
-            let places = wanted.start - group * ROWS..wanted.end - group * ROWS;
-            for first in (0..inputs.tokens).step_by(GROUP_TOKENS) {
+        let group_bytes = ROWS * self.row_bytes;
+        let groups = rows.start / ROWS..rows.end.div_ceil(ROWS);
+        let data = &self.data[groups.start * group_bytes..groups.end * group_bytes];
+        let products = kernel.with(activations, inputs.tokens, group_bytes);
+        for (group, bytes) in groups.zip(data.chunks_exact(group_bytes)) {
+            let start = group * ROWS;
+            let is_whole = rows.start <= start && start + ROWS <= rows.end;
+            let mut first = 0;
+            while first < inputs.tokens {
                 let outputs = &mut outputs[..GROUP_TOKENS.min(inputs.tokens - first)];
-                kernel.product(self.group(group), activations, inputs.tokens, first, outputs);
-                for (index, products) in outputs.iter().enumerate() {
-                    output(first + index, wanted.start, &products.0[places.clone()]);
+                products.of(bytes, first, outputs);
+                if is_whole {
+                    // Apart, so that the compiler knows how many there are.
+                    for (index, products) in outputs.iter().enumerate() {
+                        output(first + index, start, &products.0);
+                    }
+                } else {
+                    let wanted = rows.start.max(start)..rows.end.min(start + ROWS);
+                    let places = wanted.start - start..wanted.end - start;
+                    for (index, products) in outputs.iter().enumerate() {
+                        output(first + index, wanted.start, &products.0[places.clone()]);
+                    }
                 }
+                first += outputs.len();
             }
         }
     }
@@ -295,7 +314,7 @@ fn apply(
         for matrix in matrices {
             let rows = columns.start.max(first) - first..columns.end.clamp(first, first + matrix.rows) - first;
             matrix.products(rows, inputs, scratch, |token, row, products| {
-                let places = &mut tile.row_mut(token)[first + row - columns.start..];
+                let places = &mut tile.row_mut(token)[first + row - columns.start..][..products.len()];
                 for (place, product) in places.iter_mut().zip(products) {
                     put(place, *product);
                 }
@@ -318,14 +337,13 @@ pub fn multiply_gated(
     crew.for_tiles(output, gate.rows, tile, scratch, |tile, scratch| {
         let columns = tile.columns();
         gate.products(columns.clone(), inputs, scratch, |token, row, products| {
-            let places = &mut tile.row_mut(token)[row - columns.start..];
-            places[..products.len()].copy_from_slice(products);
+            tile.row_mut(token)[row - columns.start..][..products.len()].copy_from_slice(products);
         });
         for token in tile.rows() {
             swiglu::silu(tile.row_mut(token));
         }
         up.products(columns.clone(), inputs, scratch, |token, row, products| {
-            let places = &mut tile.row_mut(token)[row - columns.start..];
+            let places = &mut tile.row_mut(token)[row - columns.start..][..products.len()];
             for (place, product) in places.iter_mut().zip(products) {
                 *place *= product;
             }

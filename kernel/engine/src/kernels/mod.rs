@@ -36,4 +36,4 @@ pub mod swiglu;
 pub use activations::ActivationFormat;
 pub use format::{Fetch, GroupFormat, Interleaving, ROWS, WeightFormat};
 pub use layout::{BadScale, interleavable, interleave};
-pub use product::{GroupKernel, Operands, Outputs};
+pub use product::{GroupKernel, GroupProducts, Operands, Outputs};

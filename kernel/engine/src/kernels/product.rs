@@ -5,7 +5,7 @@ use super::format::{ALIGNMENT, Fetch, GroupFormat, Interleaving, ROWS, WeightFor
 use super::layout;
 use super::portable;
 
-/// What a kernel multiplies: made by [`GroupKernel::product`], which checks that the lengths fit together.
+/// What a kernel multiplies: made by [`GroupProducts::of`], when the lengths were found to fit together.
 #[derive(Clone, Copy, Debug)]
 pub struct Operands<'a> {
     /// Whole blocks of one group of eight rows, at a multiple of 16.
@@ -73,18 +73,24 @@ impl GroupKernel {
     /// `outputs[index].0[row]` = row of `group` times token `first + index` of `activations`, which has `tokens` tokens.
     ///
     /// # Panics
-    /// If `group` is not eight rows of whole blocks, `activations` does not have as many blocks for each token, a token is
-    /// not below `tokens`, or one of the two does not start at a multiple of 16.
+    /// As [`Self::with`] and [`GroupProducts::of`].
     pub fn product(&self, group: &[u8], activations: &[u8], tokens: usize, first: usize, outputs: &mut [Outputs]) {
+        self.with(activations, tokens, group.len()).of(group, first, outputs);
+    }
+
+    /// What multiplies groups of `group_bytes` bytes with `activations`, which has `tokens` tokens.
+    ///
+    /// # Panics
+    /// If a group is not eight rows of whole blocks, or `activations` does not have as many blocks for each token or does not start at a
+    /// multiple of 16.
+    #[must_use]
+    pub fn with<'a>(&self, activations: &'a [u8], tokens: usize, group_bytes: usize) -> GroupProducts<'a> {
         let block_bytes = self.format.weights.block_bytes() * ROWS;
-        let blocks = group.len() / block_bytes;
-        assert_eq!(group.len(), blocks * block_bytes, "a group is whole blocks");
+        let blocks = group_bytes / block_bytes;
+        assert_eq!(group_bytes, blocks * block_bytes, "a group is whole blocks");
         assert_eq!(activations.len(), blocks * tokens * self.activation().block_bytes(), "blocks for every token");
-        assert!(first <= tokens && outputs.len() <= tokens - first, "tokens are in the activations");
-        let is_aligned = |bytes: &[u8]| bytes.as_ptr().addr().is_multiple_of(ALIGNMENT);
-        assert!(is_aligned(group) && is_aligned(activations), "blocks are aligned to {ALIGNMENT} bytes");
-        let (order, fetch) = (self.format.order, self.fetch);
-        (self.product)(&Operands { group, order, activations, stride: tokens, first, fetch }, outputs);
+        assert!(is_aligned(activations), "blocks are aligned to {ALIGNMENT} bytes");
+        GroupProducts { kernel: *self, activations, tokens, group_bytes }
     }
 
     /// One row's block of a group's block in ggml's layout.
@@ -94,4 +100,31 @@ impl GroupKernel {
     pub fn extract_block(&self, group_block: &[u8], row: usize, block: &mut [u8]) {
         layout::extract_block(self.format, group_block, row, block);
     }
+}
+
+/// A kernel and the activations of some tokens, checked once for all groups of a matrix.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupProducts<'a> {
+    kernel: GroupKernel,
+    activations: &'a [u8],
+    tokens: usize,
+    group_bytes: usize,
+}
+
+impl GroupProducts<'_> {
+    /// `outputs[index].0[row]` = row of `group` times token `first + index`.
+    ///
+    /// # Panics
+    /// If `group` does not have the length that was checked or does not start at a multiple of 16, or a token is not there.
+    #[inline]
+    pub fn of(&self, group: &[u8], first: usize, outputs: &mut [Outputs]) {
+        let Self { kernel: GroupKernel { format, product, fetch }, activations, tokens: stride, group_bytes } = *self;
+        assert!(group.len() == group_bytes && is_aligned(group), "a group of the length that was checked, aligned");
+        assert!(first <= stride && outputs.len() <= stride - first, "tokens are in the activations");
+        product(&Operands { group, order: format.order, activations, stride, first, fetch }, outputs);
+    }
+}
+
+fn is_aligned(bytes: &[u8]) -> bool {
+    bytes.as_ptr().addr().is_multiple_of(ALIGNMENT)
 }

@@ -60,7 +60,7 @@ pub(super) trait Block: Sized {
 
 /// Outputs of a group for each token.
 pub(super) fn product<B: Block>(operands: &Operands<'_>, outputs: &mut [Outputs]) {
-    // SAFETY: NEON is part of every core that this target runs on. `GroupKernel::product` checked that group and activations have
+    // SAFETY: NEON is part of every core that this target runs on. `GroupProducts` checked that group and activations have
     // equally many whole blocks (of `stride` tokens), that `first` and the tokens behind it are among these, and both alignments;
     // block sizes are multiples of 16.
     unsafe {
