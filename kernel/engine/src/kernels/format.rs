@@ -234,7 +234,7 @@ const Q5K_FIELDS: [Field; 24] = {
 };
 
 /// `d`; the scales in twos or one by one; 12 vectors in pieces, which begin there: the places in the blocks that
-/// `layout::pack_six_bits` makes.
+/// `kernels::six_bits::pack` makes.
 const fn six_bits<const COUNT: usize>(scale_bytes: u8, pieces: &[u8]) -> [Field; COUNT] {
     let mut fields = [(208, 2); COUNT];
     let mut count = 1;

@@ -3,6 +3,7 @@
 use barellama_gguf::Tensor;
 
 use super::format::{ALIGNMENT, GroupFormat, Interleaving, ROWS, WeightFormat};
+use super::six_bits;
 
 /// A scale that is infinite or not a number: the file is damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,7 +185,7 @@ fn to_native(format: GroupFormat, block: &[u8], native: &mut [u8]) {
             flip_bits(&mut native[16..48], 0xFF);
             pair_nibbles(&block[48..], &mut native[48..]);
         }
-        WeightFormat::Q6K => pack_six_bits(block, native),
+        WeightFormat::Q6K => six_bits::pack(block, native),
         WeightFormat::Q4_0 if format.order == Interleaving::Quads => flip_bits(&mut native[2..], 0x88),
         WeightFormat::Q4_0 | WeightFormat::Q4_1 | WeightFormat::Q8_0 => {}
     }
@@ -203,7 +204,7 @@ fn from_native(format: GroupFormat, native: &[u8], block: &mut [u8]) {
             flip_bits(&mut block[16..48], 0xFF);
             pair_nibbles(&native[48..], &mut block[48..]);
         }
-        WeightFormat::Q6K => unpack_six_bits(native, block),
+        WeightFormat::Q6K => six_bits::unpack(native, block),
         WeightFormat::Q4_0 if format.order == Interleaving::Quads => flip_bits(&mut block[2..], 0x88),
         WeightFormat::Q4_0 | WeightFormat::Q4_1 | WeightFormat::Q8_0 => {}
     }
@@ -216,56 +217,6 @@ fn pair_nibbles(from: &[u8], to: &mut [u8]) {
             let (first, second) = (from[index], from[index + 16]);
             to[index] = first & 0xF | second << 4;
             to[index + 16] = first >> 4 | second & 0xF0;
-        }
-    }
-}
-
-/// Four sub-blocks of 16 weights of Q6_K, as three vectors have them: the places of the first one's low bits, of its high bits (in
-/// those of a half block), and of its scale. The others are 64, 32 and 96 weights behind it.
-const SIXES: [(usize, usize, usize); 4] = [(0, 128, 192), (16, 144, 193), (64, 160, 200), (80, 176, 201)];
-/// The order of the four sub-blocks' scales behind the first one's.
-const SIXES_SCALES: [usize; 4] = [0, 4, 2, 6];
-
-/// Where the 16 bytes are put in a vector: fours 0 and 2, then 1 and 3.
-const SIXES_ORDER: [usize; 16] = [0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15];
-
-/// Q6_K as the kernels want it: of each four sub-blocks (see [`SIXES`]) the first three as bytes with `q - 32` in the upper six bits,
-/// and in the lower two, from the first to the third, the bits of the fourth one's `q - 32`: one shift unpacks three of the four. The
-/// scales follow in the order of the sub-blocks, then `d`.
-fn pack_six_bits(block: &[u8], native: &mut [u8]) {
-    for (index, (low, high, scale)) in SIXES.into_iter().enumerate() {
-        let (vectors, scales) = native.split_at_mut(192);
-        let (first, rest) = vectors[48 * index..][..48].split_at_mut(16);
-        let (second, third) = rest.split_at_mut(16);
-        let (low, low_32, high) = (&block[low..][..16], &block[low + 32..][..16], &block[high..][..16]);
-        for index in 0..16 {
-            let (low, low_32, high) = (low[index], low_32[index], high[index]);
-            let at = SIXES_ORDER[index];
-            // Two's complement: the flipped top bit is the sign of `q - 32`.
-            let fourth = (low_32 >> 4 | high >> 6 << 4) ^ 32;
-            first[at] = ((low & 0xF | high << 4) ^ 32) << 2 | fourth >> 4;
-            second[at] = ((low >> 4 | high >> 4 << 4) ^ 32) << 2 | fourth >> 2 & 3;
-            third[at] = ((low_32 & 0xF | high >> 2 << 4) ^ 32) << 2 | fourth & 3;
-        }
-        for (to, from) in scales[4 * index..].iter_mut().zip(SIXES_SCALES) {
-            *to = block[scale + from];
-        }
-    }
-}
-
-/// The inverse of [`pack_six_bits`].
-fn unpack_six_bits(native: &[u8], block: &mut [u8]) {
-    for (index, (low, high, scale)) in SIXES.into_iter().enumerate() {
-        for (at, place) in SIXES_ORDER.into_iter().enumerate() {
-            let [first, second, third] = [0, 16, 32].map(|vector| native[48 * index + vector + place]);
-            let fourth = ((first & 3) << 4 | (second & 3) << 2 | third & 3) ^ 32;
-            let [first, second, third] = [first, second, third].map(|byte| byte >> 2 ^ 32);
-            block[low + at] = first & 0xF | second << 4;
-            block[low + 32 + at] = third & 0xF | fourth << 4;
-            block[high + at] = first >> 4 | third >> 4 << 2 | second >> 4 << 4 | fourth >> 4 << 6;
-        }
-        for (from, to) in native[192 + 4 * index..].iter().zip(SIXES_SCALES) {
-            block[scale + to] = *from;
         }
     }
 }

@@ -31,6 +31,7 @@ pub mod neon;
 pub mod portable;
 pub mod product;
 pub mod search;
+mod six_bits;
 pub mod swiglu;
 
 pub use activations::ActivationFormat;

@@ -2,7 +2,7 @@
 
 use core::arch::aarch64::*;
 
-/// The sums with the products of two parts added: four times 16 weights of each of eight rows (`layout::pack_six_bits`).
+/// The sums with the products of two parts added: four times 16 weights of each of eight rows (`kernels::six_bits::pack`).
 ///
 /// 181 instructions, of which the 164 of the vector unit take 82 cycles on a Cortex-A72, which has two pipes. They are in an order in
 /// which an in-order core seldom waits: loads and shifts for the next rows lie between the multiplications.

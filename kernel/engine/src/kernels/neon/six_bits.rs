@@ -120,7 +120,7 @@ pub(super) const fn six_bit_start(part: usize) -> usize {
     128 * (part / 4) + 16 * (part / 2 % 2) + 32 * (part % 2)
 }
 
-/// Four times 16 weights from three vectors, as `layout::pack_six_bits` makes them.
+/// Four times 16 weights from three vectors, as `kernels::six_bits::pack` makes them.
 ///
 /// # Safety
 /// `start` is a multiple of 16, and 16 bytes lie there, 128 and 256 further.
