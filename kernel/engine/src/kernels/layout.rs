@@ -85,14 +85,12 @@ fn interleave_group(format: GroupFormat, rows: &[u8], row_bytes: usize, group: &
     }
 }
 
-/// Whether two rows take turns in a field: 4 bytes of each, twice. So lie the weights of Q6_K, see `neon::half_loop`.
-#[inline]
-const fn is_paired(format: GroupFormat, length: usize) -> bool {
-    matches!(format, GroupFormat { weights: WeightFormat::Q6K, order: Interleaving::Rows }) && length == 8
+/// Whether two rows take turns in fields of 8 bytes: 4 bytes of each, twice. So lie the weights of Q6_K, see `neon::half_loop`.
+const fn has_pairs(format: GroupFormat) -> bool {
+    matches!(format, GroupFormat { weights: WeightFormat::Q6K, order: Interleaving::Rows })
 }
 
 /// Where the first 4 bytes of a row are in such a field; the others are 8 further.
-#[inline]
 const fn pair_start(row: usize) -> usize {
     row / 2 * 16 + row % 2 * 4
 }
@@ -100,18 +98,31 @@ const fn pair_start(row: usize) -> usize {
 /// Puts the fields of a row's block to those of the other rows.
 #[inline]
 fn spread(format: GroupFormat, native: &[u8], row: usize, group_block: &mut [u8]) {
+    if has_pairs(format) {
+        let start = pair_start(row);
+        spread_by(format, native, group_block, |bytes, field| {
+            if bytes.len() == 8 {
+                copy(&bytes[..4], &mut field[start..start + 4]);
+                copy(&bytes[4..], &mut field[start + 8..start + 12]);
+            } else {
+                copy(bytes, &mut field[row * bytes.len()..(row + 1) * bytes.len()]);
+            }
+        });
+    } else {
+        spread_by(format, native, group_block, |bytes, field| {
+            copy(bytes, &mut field[row * bytes.len()..(row + 1) * bytes.len()]);
+        });
+    }
+}
+
+/// `put` gets the bytes of each field of a row, and those of all rows.
+#[inline(always)]
+fn spread_by(format: GroupFormat, native: &[u8], group_block: &mut [u8], put: impl Fn(&[u8], &mut [u8])) {
     let mut rest = group_block;
     for &(from, length) in format.fields() {
         let (from, length) = (usize::from(from), usize::from(length));
         let (field, after) = core::mem::take(&mut rest).split_at_mut(length * ROWS);
-        let bytes = &native[from..from + length];
-        if is_paired(format, length) {
-            let start = pair_start(row);
-            copy(&bytes[..4], &mut field[start..start + 4]);
-            copy(&bytes[4..], &mut field[start + 8..start + 12]);
-        } else {
-            copy(bytes, &mut field[row * length..(row + 1) * length]);
-        }
+        put(&native[from..from + length], field);
         rest = after;
     }
 }
@@ -150,7 +161,7 @@ pub fn extract_block(format: GroupFormat, group_block: &[u8], row: usize, block:
         let (to, length) = (usize::from(to), usize::from(length));
         let field = &group_block[start..start + length * ROWS];
         let bytes = &mut native[to..to + length];
-        if is_paired(format, length) {
+        if has_pairs(format) && length == 8 {
             let start = pair_start(row);
             bytes[..4].copy_from_slice(&field[start..start + 4]);
             bytes[4..].copy_from_slice(&field[start + 8..start + 12]);
