@@ -61,6 +61,8 @@ const READING_TURN_NS: u64 = 200_000;
 /// How long the line is read before the engine has its turn, and how long that is if more bytes wait. A board's line never brings so many
 /// that reading them takes so long; but what is behind a line may be a program that writes without end.
 const TURN_NS: u64 = 5_000_000;
+/// So many bytes are read whatever the clock says: a ping or a short call is not cut off by an emulator that stood still meanwhile.
+const TURN_BYTES_MIN: u32 = 256;
 
 /// How often deadlines and the light are looked at.
 const CHECK_NS: u64 = 20_000_000;
@@ -91,14 +93,14 @@ impl Kernel {
         if began_ns < self.next_read_ns {
             return false;
         }
-        let (mut has_worked, mut now_ns) = (false, began_ns);
+        let (mut bytes, mut now_ns) = (0_u32, began_ns);
         while self.mcp.can_receive()
             && let Some(input) = self.serial.read()
         {
-            has_worked = true;
+            bytes += 1;
             self.route(input, now_ns);
             now_ns = timer::now_ns();
-            if now_ns - began_ns > TURN_NS {
+            if bytes >= TURN_BYTES_MIN && now_ns - began_ns > TURN_NS {
                 self.next_read_ns = now_ns + TURN_NS;
                 break;
             }
@@ -106,7 +108,7 @@ impl Kernel {
         if self.serial.take_break() {
             self.receive_break();
         }
-        has_worked
+        bytes > 0
     }
 
     /// Deadlines and the light: what is looked at now and then.
