@@ -21,6 +21,7 @@ use crate::payload::{EngineImage, PayloadError};
 use crate::platform::{Clock, Machine, PhysicalRange};
 use crate::requests::RequestTable;
 use crate::serial::{self, SerialWriter};
+use crate::turns::Turns;
 use crate::verification::Verification;
 use crate::{heap, interrupt, last_run, logging, protection};
 
@@ -87,7 +88,7 @@ fn set_up(mut machine: Machine, facts: &BootFacts) -> &'static mut Kernel {
         autorun: Autorun::new(),
         light,
         next_check_ns: 0,
-        next_read_ns: 0,
+        turns: Turns::new(),
     });
     match problem {
         Some(NoEngine::Payload(error)) => kernel.say(format_args!("{error}.")),

@@ -19,6 +19,7 @@ use crate::loading::Loading;
 use crate::mcp::Mcp;
 use crate::requests::RequestTable;
 use crate::serial::Serial;
+use crate::turns::Turns;
 use crate::verification::Verification;
 
 /// Everything that the loop works on. It lives on core 0 alone, so nothing in it is locked.
@@ -47,8 +48,8 @@ pub struct Kernel {
     pub light: Light,
     /// When deadlines are looked at next, in nanoseconds since start.
     pub next_check_ns: u64,
-    /// When the line is read again, in nanoseconds since start: until then it is the engine's turn.
-    pub next_read_ns: u64,
+    /// Whether the line is read or it is the engine's turn.
+    pub turns: Turns,
 }
 
 /// Shortest sleep for the sake of the MCP server's timers.
@@ -57,12 +58,6 @@ const SLEEP_MIN_NS: u64 = 100_000;
 /// How long core 0 may stay in the engine before it looks after the card again while a model is read: a hundredth of what a slice of
 /// the file takes. The other cores do the work meanwhile.
 const READING_TURN_NS: u64 = 200_000;
-
-/// How long the line is read before the engine has its turn, and how long that is if more bytes wait. A board's line never brings so many
-/// that reading them takes so long; but what is behind a line may be a program that writes without end.
-const TURN_NS: u64 = 5_000_000;
-/// So many bytes are read whatever the clock says: a ping or a short call is not cut off by an emulator that stood still meanwhile.
-const TURN_BYTES_MIN: u32 = 256;
 
 /// How often deadlines and the light are looked at.
 const CHECK_NS: u64 = 20_000_000;
@@ -87,28 +82,27 @@ impl Kernel {
         }
     }
 
-    /// Gives received bytes to the console or the MCP server, for the time of a turn at most. Returns whether there were any.
+    /// Gives received bytes to the console or the MCP server, until there are none or the engine has its turn. Returns whether there were any.
     fn read_serial(&mut self) -> bool {
-        let began_ns = timer::now_ns();
-        if began_ns < self.next_read_ns {
+        let mut now_ns = timer::now_ns();
+        if !self.turns.may_read(now_ns) {
             return false;
         }
-        let (mut bytes, mut now_ns) = (0_u32, began_ns);
+        let mut has_worked = false;
         while self.mcp.can_receive()
             && let Some(input) = self.serial.read()
         {
-            bytes += 1;
+            has_worked = true;
             self.route(input, now_ns);
             now_ns = timer::now_ns();
-            if bytes >= TURN_BYTES_MIN && now_ns - began_ns > TURN_NS {
-                self.next_read_ns = now_ns + TURN_NS;
+            if self.turns.note_byte(now_ns) {
                 break;
             }
         }
         if self.serial.take_break() {
             self.receive_break();
         }
-        bytes > 0
+        has_worked
     }
 
     /// Deadlines and the light: what is looked at now and then.
@@ -127,7 +121,9 @@ impl Kernel {
         if !self.may_enter() {
             // Without work it needs no turn; a thread that waits for other cores does.
             if !matches!(self.engine.main.state(), State::Parked(_)) {
-                self.next_read_ns = 0;
+                self.turns.return_turn();
+            } else if !self.serial.has_received() {
+                self.turns.note_pause();
             }
             return false;
         }
@@ -139,7 +135,7 @@ impl Kernel {
             // that came since this round read the line would wait for the engine's next call.
             let _masked = interrupts::mask();
             if self.mcp.can_receive() && self.serial.has_received() {
-                let turn_ns = self.next_read_ns.saturating_sub(timer::now_ns());
+                let turn_ns = self.turns.engine_ns(timer::now_ns());
                 if turn_ns == 0 {
                     return true;
                 }
@@ -147,6 +143,7 @@ impl Kernel {
             }
             self.engine.main.run()
         };
+        self.turns.note_pause();
         match left {
             Left::Interrupted => {}
             Left::Call(arguments) => self.serve(&arguments),

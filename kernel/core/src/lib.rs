@@ -61,6 +61,7 @@ pub mod serving;
 pub mod symbols;
 #[cfg(target_os = "none")]
 pub mod tables;
+pub mod turns;
 #[cfg(target_os = "none")]
 pub mod verification;
 pub mod watchdog;
