@@ -9,7 +9,7 @@ const TURN_NS: u64 = 5_000_000;
 const TURN_MAX_NS: u64 = 50_000_000;
 /// So many bytes are read whatever the clock says: a ping or a short call is not cut off where the machine as a whole stood still
 /// meanwhile (an emulator does).
-const BYTES_MIN: u32 = 256;
+const BYTES_MIN: u32 = 1024;
 
 /// Whose turn it is.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl Default for Turns {
 mod tests {
     use super::*;
 
-    const BYTE_NS: u64 = 100_000;
+    const BYTE_NS: u64 = 20_000;
 
     /// Reads until the engine's turn begins, at most `most` bytes; how many were read.
     fn read(turns: &mut Turns, from_ns: u64, most: u32) -> u32 {
@@ -88,12 +88,12 @@ mod tests {
     #[test]
     fn a_line_that_never_pauses_gives_the_engine_every_second_turn() {
         let mut turns = Turns::new();
-        let now_ns = u64::from(read(&mut turns, 0, 1000)) * BYTE_NS;
+        let now_ns = u64::from(read(&mut turns, 0, 10_000)) * BYTE_NS;
         assert_eq!(now_ns, u64::from(BYTES_MIN) * BYTE_NS);
         let turn_ns = now_ns - BYTE_NS;
         assert_eq!(turns.engine_ns(now_ns), turn_ns);
         assert!(!turns.may_read(now_ns + turn_ns - 1) && turns.may_read(now_ns + turn_ns));
-        assert_eq!(read(&mut turns, now_ns + turn_ns, 1000), BYTES_MIN);
+        assert_eq!(read(&mut turns, now_ns + turn_ns, 10_000), BYTES_MIN);
     }
 
     #[test]
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn an_engine_that_needs_no_turn_has_none() {
         let mut turns = Turns::new();
-        read(&mut turns, 0, 1000);
+        read(&mut turns, 0, 10_000);
         turns.return_turn();
         assert!(turns.may_read(0));
     }
