@@ -45,6 +45,32 @@ impl FileEntry {
             other => other.into(),
         }
     }
+
+    /// Reads as much of the file's beginning as `buffer` has room for; returns how many bytes.
+    fn read_beginning<R: BlockReader>(
+        &self,
+        blocks: &mut CachedBlocks<R>,
+        buffer: &mut [u8],
+    ) -> Result<usize, StorageError> {
+        let bytes = buffer.len().min(self.bytes as usize);
+        let mut rest = buffer.get_mut(..bytes).unwrap_or_default();
+        let mut walk = self.walk()?;
+        while !rest.is_empty() {
+            let next = walk.next_extent(blocks, u32::MAX).map_err(|error| self.explain(error))?;
+            let Some(extent) = next else { break };
+            for offset in 0..extent.blocks {
+                let count = rest.len().min(BLOCK_BYTES);
+                let (part, behind) = core::mem::take(&mut rest).split_at_mut(count);
+                if part.is_empty() {
+                    break;
+                }
+                let block = blocks.block(extent.lba.saturating_add(offset))?;
+                part.copy_from_slice(block.get(..count).unwrap_or_default());
+                rest = behind;
+            }
+        }
+        Ok(bytes)
+    }
 }
 
 /// A FAT16 or FAT32 file system.
@@ -129,10 +155,11 @@ impl Volume {
         buffer: &mut [u8],
     ) -> Result<usize, StorageError> {
         let file = self.open(blocks, path)?;
-        let bytes = file.bytes as usize;
-        let too_large = StorageError::TooLarge { file_bytes: file.bytes.into(), room_bytes: buffer.len() as u64 };
-        read_into(blocks, &file, buffer.get_mut(..bytes).ok_or(too_large)?)?;
-        Ok(bytes)
+        let (file_bytes, room_bytes) = (file.bytes.into(), buffer.len() as u64);
+        if file_bytes > room_bytes {
+            return Err(StorageError::TooLarge { file_bytes, room_bytes });
+        }
+        file.read_beginning(blocks, buffer)
     }
 
     /// Reads as much of the beginning of a file as `buffer` has room for; returns how many bytes.
@@ -145,33 +172,6 @@ impl Volume {
         path: &str,
         buffer: &mut [u8],
     ) -> Result<usize, StorageError> {
-        let file = self.open(blocks, path)?;
-        let bytes = buffer.len().min(file.bytes as usize);
-        read_into(blocks, &file, buffer.get_mut(..bytes).unwrap_or_default())?;
-        Ok(bytes)
+        self.open(blocks, path)?.read_beginning(blocks, buffer)
     }
-}
-
-/// Fills `rest` from the start of a file that has at least so many bytes.
-fn read_into<R: BlockReader>(
-    blocks: &mut CachedBlocks<R>,
-    file: &FileEntry,
-    mut rest: &mut [u8],
-) -> Result<(), StorageError> {
-    let mut walk = file.walk()?;
-    while !rest.is_empty() {
-        let next = walk.next_extent(blocks, u32::MAX).map_err(|error| file.explain(error))?;
-        let Some(extent) = next else { break };
-        for offset in 0..extent.blocks {
-            let count = rest.len().min(BLOCK_BYTES);
-            let (part, behind) = core::mem::take(&mut rest).split_at_mut(count);
-            if part.is_empty() {
-                break;
-            }
-            let block = blocks.block(extent.lba.saturating_add(offset))?;
-            part.copy_from_slice(block.get(..count).unwrap_or_default());
-            rest = behind;
-        }
-    }
-    Ok(())
 }
