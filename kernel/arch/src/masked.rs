@@ -34,6 +34,5 @@ pub(crate) fn end() {
 #[must_use]
 pub fn longest_ns() -> u64 {
     let ticks = LONGEST.iter().map(|longest| longest.load(Ordering::Relaxed)).max().unwrap_or(0);
-    let nanoseconds = u128::from(ticks) * 1_000_000_000 / u128::from(timer::frequency_hz().max(1));
-    u64::try_from(nanoseconds).unwrap_or(u64::MAX)
+    timer::nanoseconds(ticks)
 }

@@ -1,7 +1,8 @@
 //! The generic timer: time since the start, and one deadline per core (virtual timer, INTID 27).
 
+use crate::registers::counter_frequency_hz;
 use aarch64_cpu::asm::barrier;
-use aarch64_cpu::registers::{CNTFRQ_EL0, CNTV_CTL_EL0, CNTV_CVAL_EL0, CNTVCT_EL0, Readable, Writeable};
+use aarch64_cpu::registers::{CNTV_CTL_EL0, CNTV_CVAL_EL0, CNTVCT_EL0, Readable, Writeable};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// The interrupt of the virtual timer on a GIC: PPI 11.
@@ -18,14 +19,14 @@ pub fn start() {
     let now = ticks().max(1);
     let is_first = START_TICKS.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
     if is_first && is_frequency_told() {
-        FREQUENCY_HZ.store(CNTFRQ_EL0.get(), Ordering::Relaxed);
+        FREQUENCY_HZ.store(counter_frequency_hz(), Ordering::Relaxed);
     }
 }
 
 /// Whether the firmware set CNTFRQ_EL0, which only EL3 can (Arm ARM D13.8.1). Those of the boards do; another one may not.
 #[must_use]
 pub fn is_frequency_told() -> bool {
-    CNTFRQ_EL0.get() != 0
+    counter_frequency_hz() != 0
 }
 
 /// The frequency that the board's counter is known to have, for a firmware that does not tell it.
@@ -38,9 +39,13 @@ pub fn assume_frequency(hertz: u64) {
 /// Nanoseconds since [`start`].
 #[must_use]
 pub fn now_ns() -> u64 {
+    nanoseconds(ticks().wrapping_sub(START_TICKS.load(Ordering::Relaxed)))
+}
+
+/// How long so many ticks take.
+pub(crate) fn nanoseconds(ticks: u64) -> u64 {
     let frequency = frequency_hz().max(1);
-    let elapsed = ticks().wrapping_sub(START_TICKS.load(Ordering::Relaxed));
-    let (seconds, rest) = (elapsed / frequency, elapsed % frequency);
+    let (seconds, rest) = (ticks / frequency, ticks % frequency);
     seconds.saturating_mul(NANOSECONDS).saturating_add(rest.saturating_mul(NANOSECONDS) / frequency)
 }
 
